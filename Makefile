@@ -1,0 +1,40 @@
+# Every target is one call of `python -m recsys_helpers`; this file only makes the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m recsys_helpers
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help course test lab doctor fetch store clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+course: $(READY)  ## set everything up, run all lessons on real data, show what they measured
+	$(RUN) course
+
+test: $(READY)    ## set everything up and prove that every lesson, check and exercise works
+	$(RUN) test
+
+lab: $(READY)     ## open JupyterLab on the lessons
+	$(RUN) lab
+
+doctor: $(READY)  ## check this machine and name the fix for each fault
+	$(RUN) doctor
+
+fetch: $(READY)   ## fetch and verify MovieLens-100K and MiniLM
+	$(RUN) fetch
+
+store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
+	$(RUN) store
+
+clean:  ## remove the environment and everything that was built
+	rm -rf .venv build
+
+# The stamp is written last, so a broken installation is done again.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed; this is " + sys.version.split()[0] + ". Say which: make course PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
+	@touch $(READY)

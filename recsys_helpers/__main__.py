@@ -1,0 +1,126 @@
+"""The command line: `python -m recsys_helpers --help`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys_helpers.errors import CourseError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+ASSETS = ("movielens", "minilm")
+
+
+@app.command()
+def fetch() -> None:
+    """Fetch and verify MovieLens-100K and MiniLM (once; later calls only look)."""
+    from recsys_helpers.assets import fetch as fetch_asset
+
+    for name in ASSETS:
+        print(f"{name}: {fetch_asset(name)}")
+
+
+@app.command()
+def course(
+    lesson: Annotated[list[str] | None, typer.Option(help="Only this lesson, such as 01; can be given again.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option("-p", help="A lesson parameter, such as seed=3.")] = None,
+) -> None:
+    """Run the lessons in order on real data and show what they measured."""
+    from recsys_helpers.course import run_course, show
+
+    fetch()
+    show(run_course(_parameters(parameter or []), lesson))
+    print("Executed lessons: build/course/   every measured figure: build/results.json")
+    print("Next: make lab   (or: python -m recsys_helpers lab), then open notebooks/00_orientation.ipynb")
+
+
+@app.command()
+def lab() -> None:
+    """Open JupyterLab; start with notebooks/00_orientation.ipynb."""
+    from recsys_helpers.notebooks import ROOT
+
+    raise SystemExit(subprocess.call([sys.executable, "-m", "jupyterlab", "--notebook-dir", str(ROOT)], cwd=ROOT))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine, and name the fix for each fault."""
+    from recsys_helpers.doctor import doctor as examine
+
+    raise SystemExit(examine())
+
+
+@app.command()
+def test() -> None:
+    """Style, unit tests, every lesson with other parameters, stored outputs, exercises."""
+    from recsys_helpers.notebooks import ROOT
+
+    fetch()
+    code = ["recsys_helpers", "tests", "notebooks", "solutions"]
+    nbval = "--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600"
+    steps = {
+        "style": ["ruff", "check", *code],
+        "layout": ["ruff", "format", "--check", *code],
+        "unit tests, lessons with other parameters, exercises": [
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "worksteal",
+            "tests",
+        ],
+        "stored outputs": ["pytest", "-q", "-n", "2", "--dist", "loadfile", *nbval.split(), "notebooks", "solutions"],
+    }
+    failed = []
+    for name, command in steps.items():
+        print(f"--- {name}", flush=True)
+        if subprocess.call([sys.executable, "-m", *command], cwd=ROOT):
+            failed.append(name)
+    if failed:
+        raise CourseError(f"not in order: {'; '.join(failed)} (see above)")
+
+
+@app.command()
+def store(
+    lesson: Annotated[list[str] | None, typer.Argument(help="Lessons or solutions (paths); all by default.")] = None,
+) -> None:
+    """For authors: execute notebooks in a fresh kernel and store them with outputs; write exercises and README anew."""
+    from recsys_helpers import notebooks
+    from recsys_helpers.course import write_readme
+
+    fetch()
+    paths = [Path(path).resolve() for path in lesson] if lesson else notebooks.lessons() + notebooks.solutions()
+    for path in paths:
+        print(f"{path.stem}: {notebooks.store(path):.0f} s", flush=True)
+    notebooks.release_all()
+    write_readme()
+
+
+def _parameters(pairs: list[str]) -> dict:
+    """["seed=3", "profile=quick"] as a dictionary; whole numbers as int."""
+    parameters = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise CourseError(f"-p {pair}: write NAME=VALUE, such as -p seed=3")
+        parameters[name] = int(value) if value.lstrip("-").isdigit() else value
+    return parameters
+
+
+def main() -> None:
+    """Run a command; a CourseError becomes one line and exit code 2."""
+    # Kernels inherit this, and find the packages of this interpreter.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        app()
+    except CourseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""The course's main job: run the lessons in order, collect what they measured, show it."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+from rich.table import Table
+
+from recsys_helpers import notebooks
+from recsys_helpers.errors import CourseError
+from recsys_helpers.results import read_results
+
+README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+
+
+def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True) -> float:
+    """Execute one lesson with papermill into `output`; returns seconds. A failing cell gives one CourseError.
+
+    The executed notebook is written even when a cell fails, so that the student can look at it.
+    """
+    notebooks.check_parameters(path, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(output),
+            parameters=parameters,
+            kernel_name="python3",
+            progress_bar={"desc": path.stem} if progress else False,
+            cwd=str(path.parent),
+            execution_timeout=notebooks.CELL_TIMEOUT,
+        )
+    except PapermillExecutionError as error:
+        raise CourseError(
+            f"{path.stem} stopped in cell [{error.exec_count}]: {error.ename}: {error.evalue}; see {output}"
+        ) from error
+    return time.perf_counter() - start
+
+
+def run_course(parameters: dict, only: list[str] | None = None, build: Path = notebooks.ROOT / "build") -> list[dict]:
+    """Run the lessons in order; leaves build/course/*.ipynb and build/results.json, returns the table's rows."""
+    paths = [notebooks.find_lesson(name) for name in only] if only else notebooks.lessons()
+    for path in paths:
+        notebooks.check_parameters(path, parameters)  # before the first minute is spent
+    summary, rows = [], []
+    for path in paths:
+        output = build / "course" / path.name
+        seconds = run_lesson(path, output, parameters)
+        measured = read_results(notebooks.read(output))
+        rows += measured
+        summary.append({"lesson": path.stem, "seconds": seconds, "headline": headline(measured)})
+        _write_json(build / "results.json", rows)
+    return summary
+
+
+def headline(rows: list[dict]) -> str:
+    """The last model of a lesson beside its first, on the metric they share."""
+    if not rows:
+        return ""
+    metric = rows[-1]["metric"]
+    same = [row for row in rows if all(row[key] == rows[-1][key] for key in ("metric", "dataset", "protocol"))]
+    last, first = same[-1], same[0]
+    return f"{metric}: {last['model']} {last['value']:.3f}, {first['model']} {first['value']:.3f}"
+
+
+def show(summary: list[dict], console: Console | None = None) -> None:
+    """Print the table at the end of `make course`."""
+    table = Table("lesson", "minutes", "headline result, beside its baseline")
+    for row in summary:
+        table.add_row(row["lesson"], f"{row['seconds'] / 60:.1f}", row["headline"])
+    (console or Console()).print(table)
+
+
+def measured_markdown() -> str:
+    """Course map and results, in Markdown, from what the stored lessons measured."""
+    course_map = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
+    figures = ["| Lesson | Data | Protocol | Model | Metric | Value | 95% interval |", "|---|---|---|---|---|---|---|"]
+    for path in notebooks.lessons():
+        notebook = notebooks.read(path)
+        seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
+        title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+        course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
+        for row in rows:
+            band = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+            cells = [
+                path.stem[:2],
+                row["dataset"],
+                row["protocol"],
+                row["model"],
+                row["metric"],
+                f"{row['value']:.3f}",
+                band,
+            ]
+            figures.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*course_map, "", "### Results", "", *figures])
+
+
+def write_readme(readme: Path = notebooks.ROOT / "README.md") -> None:
+    """Put the measured part into README.md, between its two marks."""
+    begin, end = README_MARKS
+    text = readme.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise CourseError(f"{readme} has lost the marks {begin} and {end}; put them back around the measured tables")
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    readme.write_text(f"{head}{begin}\n{measured_markdown()}\n{end}{tail}", encoding="utf-8")
+
+
+def _write_json(path: Path, rows: list[dict]) -> None:
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(scratch, path)

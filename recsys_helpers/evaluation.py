@@ -1,0 +1,73 @@
+"""Ranking metrics over the whole catalogue, and how sure we are of them.
+
+The protocol of the course ("leave one out, full ranking"): every item the user has not seen is a candidate;
+seen items are masked; the rank of the target counts the candidates with a higher score and half of those with the
+same score.
+"""
+
+import numpy as np
+import pandas as pd
+
+PROTOCOL = "leave one out in time, full ranking of unseen items"
+
+
+def target_ranks(scores: np.ndarray, history: list[np.ndarray], target: np.ndarray, ties: str = "middle") -> np.ndarray:
+    """Rank of each user's target among the items the user has not seen, 1 is best; shape (n_users,).
+
+    Args:
+        scores: shape (n_users, n_items); column j is item number j + 1. Higher is better.
+        history: item numbers each user has seen; they are no candidates.
+        target: item number each user took next, shape (n_users,).
+        ties: where a target stands among items of the same score: "middle", "best" or "worst".
+
+    Raises:
+        ValueError: on scores that are not finite, since they would rank silently wrong.
+    """
+    share = {"best": 0.0, "middle": 0.5, "worst": 1.0}[ties]
+    scores = np.array(scores, dtype="float64")
+    if not np.isfinite(scores).all():
+        raise ValueError("some scores are NaN or infinite; a model that diverged cannot be ranked")
+    users = np.repeat(np.arange(len(scores)), [len(items) for items in history])
+    wanted = scores[np.arange(len(scores)), target - 1]
+    scores[users, np.concatenate(history) - 1] = -np.inf
+    scores[np.arange(len(scores)), target - 1] = wanted  # a target seen before stays a candidate
+    higher = (scores > wanted[:, None]).sum(axis=1)
+    equal = (scores == wanted[:, None]).sum(axis=1) - 1
+    return 1 + higher + share * equal
+
+
+def hit(ranks: np.ndarray, k: int = 10) -> np.ndarray:
+    """1.0 where the target is among the first k, else 0.0; its mean over users is the hit rate HR@k."""
+    return (np.asarray(ranks) <= k).astype("float64")
+
+
+def ndcg(ranks: np.ndarray, k: int = 10) -> np.ndarray:
+    """Normalised discounted cumulative gain with one relevant item: 1 / log2(1 + rank) within the first k, else 0."""
+    ranks = np.asarray(ranks, dtype="float64")
+    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+
+
+def interval(
+    values: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Mean of one value a user, with a percentile bootstrap interval over users: (mean, low, high).
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    """
+    values = np.asarray(values, dtype="float64")
+    draws = np.random.default_rng(seed).integers(0, len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(values.mean()), float(low), float(high)
+
+
+def compare(ranks: dict[str, np.ndarray], k: int = 10) -> pd.DataFrame:
+    """HR@k and NDCG@k of several models with 95% intervals over users; one row a model."""
+    rows = {}
+    for model, values in ranks.items():
+        (hr, *hr_band), (gain, *gain_band) = interval(hit(values, k)), interval(ndcg(values, k))
+        rows[model] = {f"HR@{k}": hr, "HR 95%": _band(hr_band), f"NDCG@{k}": gain, "NDCG 95%": _band(gain_band)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").round(4)
+
+
+def _band(band: list[float]) -> str:
+    return f"{band[0]:.3f} to {band[1]:.3f}"

@@ -1,0 +1,88 @@
+"""Next-item models: windows to train on, and scores for every user and item.
+
+All positions of a window are trained at once: position t sees items 1..t and predicts item t + 1.
+"""
+
+import numpy as np
+
+from recsys_helpers.backend import keras
+from recsys_helpers.evaluation import hit, ndcg, target_ranks
+from recsys_helpers.splits import PADDING, NextItemSplit, pad_right
+
+
+class Windows(keras.utils.PyDataset):
+    """Batches of (items, next items), each of shape (batch, length), right-padded with 0.
+
+    A history longer than the window is cut at an offset that is drawn anew each epoch, so that an item of the history
+    is met at many positions of the window.
+
+    Args:
+        histories: one array of item numbers a user, oldest first; at least two items each.
+        length: positions in a window.
+        batch_size: windows in a batch.
+        seed: of the offsets and of the order of the windows.
+    """
+
+    def __init__(self, histories: list[np.ndarray], length: int, batch_size: int = 64, seed: int = 0):
+        super().__init__()
+        self.histories, self.length, self.batch_size = histories, length, batch_size
+        self.random = np.random.default_rng(seed)
+        self.windows = None
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        """Cut fresh windows and shuffle them."""
+        pieces = [piece for history in self.histories for piece in self._cut(history)]
+        self.windows = self.windows or len(pieces)  # Keras wants every epoch as long as the first
+        order = np.resize(self.random.permutation(len(pieces)), self.windows)
+        self.inputs = pad_right([pieces[i][:-1] for i in order], self.length)
+        self.targets = pad_right([pieces[i][1:] for i in order], self.length)
+
+    def _cut(self, history: np.ndarray) -> list[np.ndarray]:
+        """The last length + 1 items, and the windows before them, ending at a random offset."""
+        ends = [len(history)]
+        if len(history) > self.length + 1:
+            ends += range(len(history) - int(self.random.integers(1, self.length + 1)), 1, -self.length)
+        return [history[max(0, end - self.length - 1) : end] for end in ends]
+
+    def __len__(self) -> int:
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self.inputs[rows], self.targets[rows]
+
+
+def next_item_loss() -> keras.losses.Loss:
+    """Cross-entropy over the whole catalogue; padded positions do not count.
+
+    Source: Klenitskiy and Vasilev, Turning Dross Into Gold Loss, RecSys 2023: full softmax beats one sampled negative.
+    """
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PADDING)
+
+
+def next_item_scores(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:
+    """Scores of every item after each user's history; shape (n_users, n_items), column j is item j + 1.
+
+    The score is read at the last item of the history, not at the last column of the padded window.
+    """
+    windows = pad_right(histories, length)
+    last = (windows != PADDING).sum(axis=1) - 1
+    scores = []
+    for start in range(0, len(windows), batch_size):
+        rows = slice(start, start + batch_size)
+        logits = keras.ops.convert_to_numpy(model(windows[rows], training=False))
+        scores.append(logits[np.arange(len(logits)), last[rows], 1:])
+    return np.concatenate(scores)
+
+
+def ranking_on(model: keras.Model, split: NextItemSplit, length: int, part: str = "validation") -> np.ndarray:
+    """Ranks of the targets of `part`, shape (n_users,)."""
+    history = split.history(part)
+    return target_ranks(next_item_scores(model, history, length), history, split.target(part))
+
+
+def validation_metrics(model: keras.Model, split: NextItemSplit, length: int) -> dict[str, float]:
+    """HR@10 and NDCG@10 on the validation items, for `training.fit`."""
+    ranks = ranking_on(model, split, length, "validation")
+    return {"HR@10": float(hit(ranks).mean()), "NDCG@10": float(ndcg(ranks).mean())}
