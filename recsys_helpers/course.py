@@ -1,5 +1,6 @@
 """The course's main job: run the lessons in order, collect what they measured, show it."""
 
+import base64
 import json
 import os
 import time
@@ -15,6 +16,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.results import read_results
 
 README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
 
 
 def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True) -> float:
@@ -100,14 +102,28 @@ def measured_markdown() -> str:
     return "\n".join([*course_map, "", "### Results", "", *figures])
 
 
+def pictures() -> dict[str, bytes]:
+    """README's pictures, as PNG, from the outputs of the stored lessons."""
+    found = {}
+    for name, (lesson, cell_id) in PICTURES.items():
+        cell = next(c for c in notebooks.read(notebooks.find_lesson(lesson)).cells if c.id == cell_id)
+        data = next(output["data"]["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
+        found[name] = base64.b64decode(data)
+    return found
+
+
 def write_readme(readme: Path = notebooks.ROOT / "README.md") -> None:
-    """Put the measured part into README.md, between its two marks."""
+    """Put the measured part into README.md, between its two marks, and the pictures beside it into docs/."""
     begin, end = README_MARKS
     text = readme.read_text(encoding="utf-8")
     if text.count(begin) != 1 or text.count(end) != 1:
         raise CourseError(f"{readme} has lost the marks {begin} and {end}; put them back around the measured tables")
     head, rest = text.split(begin)
     tail = rest.split(end)[1]
+    for name, picture in pictures().items():
+        path = readme.parent / "docs" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture)
     readme.write_text(f"{head}{begin}\n{measured_markdown()}\n{end}{tail}", encoding="utf-8")
 
 

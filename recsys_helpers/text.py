@@ -2,15 +2,18 @@
 
 import hashlib
 import os
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from recsys_helpers.assets import datasets_dir, fetch, home
 from recsys_helpers.backend import keras, keras_nlp
 from recsys_helpers.errors import CourseError
 
 MAX_TOKENS = 128  # longer texts are cut; comments and titles have fewer than 40
+POOLINGS = ("mean", "cls")
 
 
 class TextEncoder:
@@ -22,10 +25,9 @@ class TextEncoder:
     """
 
     def __init__(self, name: str, preset: str):
-        self.name = name
+        self.name, self.preset = name, preset
         self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset)
         self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
-        self._fingerprint = None
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         """[CLS] pieces [SEP] of each text as vocabulary ids, not padded."""
@@ -55,35 +57,36 @@ class TextEncoder:
     ) -> np.ndarray:
         """One vector of length 1 a text; shape (n_texts, hidden).
 
-        Texts of like length share a batch, so that little time goes into padding. Vectors are kept in the cache folder
-        under a fingerprint of the texts, the pooling and the weights.
+        Texts of like length share a batch, so that little time goes into padding. Vectors of both kinds of pooling are
+        kept in the cache folder, under a fingerprint of the texts and the weights.
 
         Args:
             pooling: "mean" over the pieces that are not padding, or "cls", the first vector.
             pad_to: pad every batch to this length instead; slower, there to be compared with.
             cache: read and write the cache folder.
         """
-        if pooling not in ("mean", "cls"):
+        if pooling not in POOLINGS:
             raise ValueError(f"pooling is {pooling!r}; it has to be 'mean' or 'cls'")
-        path = self._cache_path(texts, pooling)
+        path = self._cache_path(texts)
         if cache and path.exists():
-            return np.load(path)
+            return np.load(path)[pooling]
         ids = self.token_ids(texts)
         order = np.argsort([len(text) for text in ids], kind="stable")
-        vectors = np.empty((len(ids), self.backbone.hidden_dim), dtype="float32")
-        forward = self._compiled_forward()
+        vectors = {how: np.empty((len(ids), self.backbone.hidden_dim), dtype="float32") for how in POOLINGS}
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             inputs = self.batch([ids[i] for i in rows], pad_to)
-            hidden = keras.ops.convert_to_numpy(forward(inputs))
-            vectors[rows] = pool(hidden, inputs["padding_mask"], pooling)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            hidden = keras.ops.convert_to_numpy(self._forward(inputs))
+            for how, kept in vectors.items():
+                pooled = pool(hidden, inputs["padding_mask"], how)
+                kept[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
         if cache:
             _save(path, vectors)
-        return vectors
+        return vectors[pooling]
 
-    def _compiled_forward(self):
-        """The backbone as a function of the three inputs; compiled where the backend is TensorFlow."""
+    @cached_property
+    def _forward(self):
+        """The backbone as a function of the three inputs; with TensorFlow compiled once, for all shapes."""
 
         def forward(inputs):
             return self.backbone(inputs, training=False)["sequence_output"]
@@ -92,14 +95,15 @@ class TextEncoder:
             return forward
         import tensorflow as tf
 
-        return tf.function(forward, reduce_retracing=True)
+        shape = tf.TensorSpec((None, None), "int32")
+        return tf.function(
+            forward, input_signature=[dict.fromkeys(("token_ids", "segment_ids", "padding_mask"), shape)]
+        )
 
-    def _cache_path(self, texts: list[str], pooling: str) -> Path:
-        if self._fingerprint is None:
-            sample = [np.ascontiguousarray(weight).tobytes() for weight in self.backbone.get_weights()]
-            self._fingerprint = hashlib.sha256(b"".join(sample)).hexdigest()
-        key = "\0".join([self._fingerprint, pooling, *texts])
-        return home() / "vectors" / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    def _cache_path(self, texts: list[str]) -> Path:
+        weights = b"".join(np.ascontiguousarray(weight).tobytes() for weight in self.backbone.get_weights())
+        key = "\0".join([hashlib.sha256(weights).hexdigest(), *texts])
+        return home() / "vectors" / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
 
 
 def load_encoder(name: str = "minilm") -> TextEncoder:
@@ -123,6 +127,12 @@ def load_encoder(name: str = "minilm") -> TextEncoder:
     return TextEncoder(name, name)
 
 
+def film_texts(films: pd.DataFrame) -> list[str]:
+    """What there is to read about each film: "Toy Story (1995). Animation, Children's, Comedy"."""
+    years = films["year"].astype("string").fillna("year unknown")
+    return [f"{t} ({y}). {', '.join(g)}" for t, y, g in zip(films["title"], years, films["genres"], strict=True)]
+
+
 def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") -> np.ndarray:
     """One vector a text from one vector a piece: (batch, length, hidden) -> (batch, hidden).
 
@@ -134,9 +144,78 @@ def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") ->
     return (hidden * weights).sum(axis=1) / weights.sum(axis=1)
 
 
-def _save(path: Path, vectors: np.ndarray) -> None:
+class TextBatches(keras.utils.PyDataset):
+    """Batches of texts of like length, each padded to its own longest text (rounded up to a multiple of 8).
+
+    Each epoch draws new pools of texts at random; the texts of a pool are sorted by length and cut into batches. So
+    little time goes into padding, and which texts share a batch still changes.
+
+    Args:
+        encoder: whose tokenizer cuts the texts.
+        texts: n texts.
+        labels: class numbers, shape (n,); None for prediction.
+        batch_size: texts in a batch.
+        seed: of the draws; None makes one pool of all texts, from short to long.
+    """
+
+    POOL = 8  # batches
+
+    def __init__(self, encoder: TextEncoder, texts: list[str], labels=None, batch_size: int = 32, seed: int | None = 0):
+        super().__init__()
+        self.encoder, self.labels, self.batch_size = encoder, labels, batch_size
+        self.ids = encoder.token_ids(texts)
+        self.random = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    @classmethod
+    def in_order(cls, encoder: TextEncoder, texts: list[str], batch_size: int = 128):
+        """Batches for `model.predict`, and the numbers of the texts in the order in which they come out."""
+        batches = cls(encoder, texts, batch_size=batch_size, seed=None)
+        return np.concatenate(batches.batches), batches
+
+    def on_epoch_end(self) -> None:
+        """Draw the batches of the next epoch."""
+        lengths, n, size = np.array([len(text) for text in self.ids]), len(self.ids), self.batch_size
+        order = np.arange(n) if self.random is None else self.random.permutation(n)
+        pool = n if self.random is None else self.POOL * size
+        pools = [order[start : start + pool] for start in range(0, n, pool)]
+        by_length = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
+        batches = [by_length[start : start + size] for start in range(0, n, size)]
+        if self.random is not None:
+            self.random.shuffle(batches)
+        # Keras takes what the first two batches share in shape for fixed: let the longest and the shortest come first.
+        widths = [lengths[rows].max() for rows in batches]
+        first = [int(np.argmax(widths)), int(np.argmin(widths))]
+        self.batches = [batches[i] for i in dict.fromkeys([*first, *range(len(batches))])]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int):
+        rows = self.batches[index]
+        ids = [self.ids[row] for row in rows]
+        inputs = self.encoder.batch(ids, length=-(-max(map(len, ids)) // 8) * 8)
+        return (inputs,) if self.labels is None else (inputs, self.labels[rows])
+
+
+def fine_tuning_model(encoder: TextEncoder, classes: int, frozen_blocks: int, dropout: float = 0.1) -> keras.Model:
+    """BERT, mean pooling and a linear layer: the three inputs of BERT -> logits (batch, classes).
+
+    The encoder's own weights are trained, except its embeddings and its first `frozen_blocks` blocks.
+    """
+    backbone = encoder.backbone
+    for layer in backbone.layers:
+        block = layer.name.removeprefix("transformer_layer_")
+        layer.trainable = block.isdigit() and int(block) >= frozen_blocks
+    pooled = keras.layers.GlobalAveragePooling1D()(
+        backbone.output["sequence_output"], mask=backbone.input["padding_mask"]
+    )
+    return keras.Model(backbone.input, keras.layers.Dense(classes)(keras.layers.Dropout(dropout)(pooled)))
+
+
+def _save(path: Path, vectors: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}.part")
     with open(scratch, "wb") as file:
-        np.save(file, vectors)
+        np.savez(file, **vectors)
     os.replace(scratch, path)

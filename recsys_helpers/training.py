@@ -10,18 +10,19 @@ from recsys_helpers.backend import keras
 
 def fit(
     model: keras.Model,
-    data: keras.utils.PyDataset,
+    data,
     epochs: int,
     validate: Callable[[], dict[str, float]] | None = None,
     monitor: str | None = None,
     patience: int | None = None,
     lines: int = 5,
+    batch_size: int | None = None,
 ) -> pd.DataFrame:
     """Train a compiled model; keep the weights of the epoch that was best on validation.
 
     Args:
         model: compiled.
-        data: batches of (inputs, targets).
+        data: a `keras.utils.PyDataset` of batches, or a pair of arrays (inputs, targets) and a `batch_size`.
         epochs: at most so many passes over the data.
         validate: called after each epoch; gives figures such as {"NDCG@10": 0.11}, higher is better.
         monitor: the figure that decides which epoch is best; the first of `validate` by default.
@@ -32,7 +33,8 @@ def fit(
         One row an epoch: loss, the validation figures, seconds since the start.
     """
     watch = _Watch(validate, monitor, patience, epochs, lines)
-    model.fit(data, epochs=epochs, verbose=0, callbacks=[watch])
+    inputs, targets = data if isinstance(data, tuple) else (data, None)
+    model.fit(inputs, targets, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[watch])
     return pd.DataFrame(watch.rows).set_index("epoch")
 
 

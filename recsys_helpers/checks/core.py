@@ -1,0 +1,227 @@
+"""How an exercise is judged: four outcomes, each told in the words of the concept.
+
+Correct prints one sentence on why it matters. The other three are exceptions, so that a notebook stops there and
+nbgrader gives no points: not attempted, wrong (what was taken for what), and crashed (in which line, called with what).
+
+A lesson registers a judge for each exercise; its parameters are named as the student's answers are in the notebook:
+
+    @exercise("01.1", "Softmax over the keys", points=2, why="...", hints=("...", "..."))
+    def judge_softmax(softmax_over_keys):
+        compare(softmax_over_keys(scores), right, "the weights", (over_queries, "you normalise over the queries"))
+"""
+
+import copy
+import inspect
+import math
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from recsys_helpers.errors import CourseError
+
+
+class CheckFailed(AssertionError):
+    """The answer is not right yet."""
+
+    outcome = ""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this instead of a traceback."""
+        return [str(self)]
+
+
+class NotAttempted(CheckFailed):
+    """The stub is still there, or the answer is None or `...`."""
+
+    outcome = "not attempted yet"
+
+
+class Wrong(CheckFailed):
+    """The code ran and gave something else than asked."""
+
+    outcome = "not right yet"
+
+
+class Crashed(CheckFailed):
+    """The student's code raised an exception."""
+
+    outcome = "your code stopped"
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: what it is called and worth, why it matters, its hints, and the judge of its answers."""
+
+    name: str
+    title: str
+    points: int
+    why: str
+    hints: tuple[str, ...]
+    judge: Callable[..., None]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Names of the answers that the judge takes, in order."""
+        return tuple(inspect.signature(self.judge).parameters)
+
+
+EXERCISES: dict[str, Exercise] = {}
+_hints_shown: dict[str, int] = {}
+
+
+def exercise(name: str, title: str, *, points: int, why: str, hints: tuple[str, ...]) -> Callable:
+    """Register the decorated judge, a function that raises `Wrong` unless the answers given to it are right."""
+
+    def register(judge: Callable[..., None]) -> Callable[..., None]:
+        EXERCISES[name] = Exercise(name, title, points, why, hints, judge)
+        return judge
+
+    return register
+
+
+def check(name: str, *answers: Any) -> None:
+    """Judge the answers to one exercise: print why it matters, or raise NotAttempted, Wrong or Crashed.
+
+    Give functions themselves, not what they return: `check("01.2", attend)`.
+    """
+    task = _find(name)
+    if len(answers) != len(task.answers):
+        raise CourseError(f'Exercise {name} is checked with: check("{name}", {", ".join(task.answers)})')
+    try:
+        task.judge(*(Attempt(label, answer) for label, answer in zip(task.answers, answers, strict=True)))
+    except CheckFailed as failure:
+        raise type(failure)(f"{name} {failure.outcome}: {failure}") from None
+    print(f"{name} correct: {task.why}")
+
+
+def hint(name: str, number: int | None = None) -> None:
+    """Print the next hint of an exercise, or the one with this number (counted from 1)."""
+    hints = _find(name).hints
+    if number is None:
+        number = min(_hints_shown.get(name, 0) + 1, len(hints))
+    if not 1 <= number <= len(hints):
+        raise CourseError(f"Exercise {name} has {len(hints)} hints; ask for a number from 1 to {len(hints)}.")
+    _hints_shown[name] = number
+    print(f"{name} hint {number} of {len(hints)}: {hints[number - 1]}")
+
+
+def _find(name: str) -> Exercise:
+    if name not in EXERCISES:
+        raise CourseError(f"There is no exercise {name!r}; known are {', '.join(sorted(EXERCISES))}.")
+    return EXERCISES[name]
+
+
+class Attempt:
+    """One answer of the student; a function is called on copies, without warnings, and its failures are told apart."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        if answer is None or answer is ...:
+            raise NotAttempted(f"`{name}` is still {answer}.")
+        self.name, self.answer = name, answer
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not callable(self.answer):
+            raise Wrong(f"give the function itself, `{self.name}`, not what it returns.")
+        try:
+            # nbgrader takes anything on stderr for a failure, so a harmless overflow warning would cost the points
+            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+                returned = self.answer(*copy.deepcopy(arguments))
+        except NotImplementedError as stub:
+            name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
+            raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
+        except Exception as error:
+            raise Crashed(self._story(error, arguments)) from None
+        if returned is None or returned is ...:
+            raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
+        return returned
+
+    def _story(self, error: Exception, arguments: tuple) -> str:
+        """Which exception, in which line of the student's, called with what."""
+        frames = traceback.extract_tb(error.__traceback__)[1:]  # the first frame is our own call
+        own = [frame for frame in frames if frame.filename == frames[0].filename]
+        line = f"\n  in line {own[-1].lineno} of {own[-1].name}: {own[-1].line}" if own else ""
+        call = f"\n  called as {self.name}({', '.join(map(describe, arguments))})"
+        return f"{type(error).__name__}: {error}{line}{call}"
+
+
+def describe(value: Any) -> str:
+    """A value in a few words: small ones in full, large ones by their kind and shape."""
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"<{value.dtype} array of shape {value.shape}>"
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"<{type(value).__name__}: {text[:60]}...>"
+
+
+def numbers(value: Any, what: str) -> np.ndarray:
+    """An answer as an array of floats, whatever it was: list, NumPy array, tensor, single number."""
+    try:
+        return np.asarray(value, dtype=float)
+    except Exception:  # each array library refuses in its own way
+        raise Wrong(f"{what} should be numbers in one regular array; you gave {describe(value)}.") from None
+
+
+def same(first: np.ndarray, second: np.ndarray) -> bool:
+    """Equal in shape, and in value up to float32 rounding."""
+    return first.shape == second.shape and np.allclose(first, second, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+def compare(got: Any, expected: Any, what: str, *mistakes: tuple[Any, str]) -> None:
+    """Raise Wrong unless `got` is `expected`.
+
+    A mistake is a pair: what it would give on the same input, and the message for it. The message is that of the first
+    mistake that gives the same as `got`; if none does, it tells the shapes apart or names the first difference.
+    """
+    got, expected = numbers(got, what), np.asarray(expected, dtype=float)
+    if same(got, expected):
+        return
+    for variant, message in mistakes:
+        if same(got, np.asarray(variant, dtype=float)):
+            raise Wrong(message)
+    if got.shape != expected.shape:
+        raise Wrong(f"{what} should have shape {expected.shape}; yours has {got.shape}.")
+    place = tuple(int(i) for i in np.argwhere(~np.isclose(got, expected, rtol=1e-4, atol=1e-6))[0])
+    at = f" at position {place}" if place else ""
+    raise Wrong(f"{what}: {expected[place]:.4g} is expected{at}, yours is {got[place]:.4g}.")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prediction or a choice: the right answer, and for each wrong one what it overlooks."""
+
+    right: str | float
+    wrong: Mapping[str | float, str] = field(default_factory=dict)
+    otherwise: str = ""
+
+    def fault(self, given: Any) -> str | None:
+        """What is wrong with the given answer; None if nothing is."""
+        if isinstance(self.right, str):
+            given = str(given).strip().lower()
+            known = sorted([self.right, *self.wrong])
+            return None if given == self.right else self.wrong.get(given, f"choose one of {', '.join(known)}.")
+        try:
+            given = float(given)
+        except (TypeError, ValueError):
+            return f"give a number; {describe(given)} is none."
+        if math.isclose(given, self.right, rel_tol=0.02):
+            return None
+        near = [text for value, text in self.wrong.items() if math.isclose(given, value, rel_tol=0.02)]
+        return near[0] if near else self.otherwise
+
+
+def quiz(attempt: Attempt, questions: Mapping[str, Question]) -> None:
+    """Raise NotAttempted while a question is open, Wrong with the explanation of the first wrong choice."""
+    given = attempt.answer
+    if not isinstance(given, Mapping):
+        raise Wrong(f"`{attempt.name}` should be a dict with the keys {', '.join(map(repr, questions))}.")
+    open_questions = [repr(key) for key in questions if given.get(key) is None or given[key] is ...]
+    if open_questions:
+        raise NotAttempted(f"`{attempt.name}` has no answer yet to {', '.join(open_questions)}.")
+    for key, question in questions.items():
+        if fault := question.fault(given[key]):
+            raise Wrong(f"{key!r} = {describe(given[key])}: {fault}")

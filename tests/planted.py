@@ -1,0 +1,693 @@
+"""Right and wrong answers to every exercise: all of `RIGHT` must pass, each of `WRONG` must be told what it confuses.
+
+An answer is a tuple of what the student hands to `check`. A wrong one comes with a phrase of the message it must get.
+"""
+
+import math
+import random
+from collections import Counter
+
+import numpy as np
+
+RIGHT: dict[str, list[tuple]] = {}
+WRONG: dict[str, list[tuple[tuple, str]]] = {}
+
+
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+class Tensor:
+    """Stands in for the tensors of any library: all that is known of them is that NumPy can read them."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype=dtype)
+
+
+# --- 01.1 softmax over the keys -----------------------------------------------------------------------------------
+
+
+def softmax_by_logarithms(scores):
+    return np.exp(scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True))
+
+
+def softmax_in_place_float32(scores):
+    scores -= scores.max(-1, keepdims=True)
+    scores = np.exp(scores.astype("float32"))
+    return Tensor(scores / scores.sum(-1, keepdims=True))
+
+
+def softmax_with_loops(scores):
+    def row(values):
+        powers = [math.exp(value - max(values)) for value in values]
+        return [power / sum(powers) for power in powers]
+
+    return [row(block) if np.ndim(block) == 1 else softmax_with_loops(block) for block in np.asarray(scores).tolist()]
+
+
+RIGHT["01.1"] = [(softmax,), (softmax_by_logarithms,), (softmax_in_place_float32,), (softmax_with_loops,)]
+WRONG["01.1"] = [
+    ((lambda s: softmax(s, axis=-2),), "over the queries"),
+    ((lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(),), "over the whole array"),
+    ((lambda s: softmax(s, axis=0) if s.ndim == 3 else softmax(s),), "the batch"),
+    ((np.exp,), "the exponentials are right"),
+    ((lambda s: np.exp(s - s.max(-1, keepdims=True)),), "took off the maximum"),
+    ((lambda s: s / s.sum(-1, keepdims=True),), "divided the scores by their sum"),
+    ((lambda s: np.exp(s) / np.exp(s).sum(-1),), "keepdims"),
+    ((lambda s: np.exp(s) / np.exp(s).sum(-1, keepdims=True),), "overflow"),
+    ((lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(-1, keepdims=True),), "row's own maximum"),
+    ((lambda s: _renormalise(np.exp(s - s.min(-1, keepdims=True))),), "took off the minimum"),
+    ((lambda s: softmax(s)[..., :1],), "should have shape (4, 4)"),
+    ((lambda s: softmax(2 * s),), "at position (0, 0)"),
+]
+
+# --- 01.2 attention -------------------------------------------------------------------------------------------------
+
+
+def attend(q, k, v, mask=None, scale=None, axis=-1, where=np.where):
+    scores = q @ np.swapaxes(k, -1, -2) / (np.sqrt(q.shape[-1]) if scale is None else scale)
+    if mask is not None:
+        scores = where(mask, scores, -np.inf)
+    return softmax(scores, axis) @ v
+
+
+def attend_by_einsum(q, k, v, mask=None):
+    scores = np.einsum("bqd,bkd->bqk", q, k) / math.sqrt(k.shape[-1])
+    return np.einsum("bqk,bkv->bqv", softmax(scores if mask is None else scores + np.where(mask, 0, -1e9)), v)
+
+
+def attend_with_loops(q, k, v, mask=None):
+    result = []
+    for b in range(len(q)):
+        result.append([])
+        for i, query in enumerate(q[b]):
+            seen = [j for j in range(len(k[b])) if mask is None or mask[b][i][j]]
+            weights = softmax(np.array([query @ k[b][j] for j in seen]) / len(query) ** 0.5)
+            result[b].append(sum(w * v[b][j] for w, j in zip(weights, seen, strict=True)))
+    return result
+
+
+def attend_renormalised(q, k, v, mask=None):
+    weights = softmax(np.clip(q @ np.swapaxes(k, 1, 2) / np.sqrt(q.shape[-1]), -1e9, 1e9))
+    return attend(q, k, v, mask) if mask is None or weights.max() > 0.999 else _renormalise(weights * mask) @ v
+
+
+def _renormalise(weights):
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def attend_overflowing(q, k, v, mask=None):
+    powers = np.exp(q @ np.swapaxes(k, 1, 2) / np.sqrt(q.shape[-1]))
+    return _renormalise(powers if mask is None else np.where(mask, powers, 0)) @ v
+
+
+def masked_afterwards(q, k, v, mask=None):
+    weights = softmax(q @ np.swapaxes(k, 1, 2) / np.sqrt(q.shape[-1]))
+    return (weights if mask is None else weights * mask) @ v
+
+
+def masked_to_zero(q, k, v, mask=None):
+    scores = q @ np.swapaxes(k, 1, 2) / np.sqrt(q.shape[-1])
+    return softmax(scores if mask is None else scores * mask) @ v
+
+
+RIGHT["01.2"] = [(attend,), (attend_by_einsum,), (attend_with_loops,), (attend_renormalised,)]
+WRONG["01.2"] = [
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=1),), "not scaled"),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=q.shape[-1]),), "divided by d;"),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=q.shape[-1] ** -0.5),), "multiplied by sqrt(d)"),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=k.shape[-2] ** 0.5),), "number of keys"),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=1) / q.shape[-1] ** 0.5,), "scaled after the softmax"),
+    ((lambda q, k, v, m: attend(q, k, v, m, axis=-2),), "over the queries"),
+    ((lambda q, k, v, m: q @ np.swapaxes(k, 1, 2) / np.sqrt(8) @ v,), "raw scores"),
+    ((lambda q, k, v, m: softmax(q @ np.swapaxes(k, 1, 2) / np.sqrt(8)),), "one step is left"),
+    ((lambda q, k, v, m: attend(q, k, v),), "mask makes no difference"),
+    ((masked_afterwards,), "masked after the softmax"),
+    ((lambda q, k, v, m: attend(q, k, v, None if m is None else ~m),), "inside out"),
+    ((masked_to_zero,), "masked score of 0"),
+    ((attend_overflowing,), "overflow"),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=5),), "the output without a mask: "),
+]
+
+# --- 01.3 masks -----------------------------------------------------------------------------------------------------
+
+
+def grid(lengths, size):
+    """Query, key and length, broadcastable to (batch, query, key)."""
+    return np.arange(size)[:, None], np.arange(size)[None, :], np.asarray(lengths)[:, None, None]
+
+
+def mask_by_triangle(lengths, size):
+    return np.tril(np.ones((len(lengths), size, size), bool)) & (np.arange(size) < lengths[:, None])[:, None, :]
+
+
+def mask_with_loops(lengths, size):
+    return [[[int(j <= i and j < n) for j in range(size)] for i in range(size)] for n in lengths.tolist()]
+
+
+def mask_rule(rule):
+    """The mask that this rule of query, key, length and size gives."""
+
+    def history_mask(lengths, size):
+        query, key, length = grid(lengths, size)
+        return np.broadcast_to(rule(query, key, length, size), (len(lengths), size, size))
+
+    return history_mask
+
+
+RIGHT["01.3"] = [(mask_by_triangle,), (mask_with_loops,), (mask_rule(lambda i, j, n, L: j < np.minimum(i + 1, n)),)]
+WRONG["01.3"] = [
+    ((mask_rule(lambda i, j, n, L: (j >= i) & (j < n)),), "later ones only"),
+    ((mask_rule(lambda i, j, n, L: (j < i) & (j < n)),), "diagonal is missing"),
+    ((mask_rule(lambda i, j, n, L: (j <= i) & (i < n)),), "as queries, not as keys"),
+    ((mask_rule(lambda i, j, n, L: (j < n) & (i < n)),), "at position (0, 0, 1)"),
+    ((mask_rule(lambda i, j, n, L: (j <= i) & (j >= L - n)),), "padded on the right"),
+    ((mask_rule(lambda i, j, n, L: j <= i),), "padding is still visible"),
+    ((mask_rule(lambda i, j, n, L: j < n),), "see the future"),
+    ((mask_rule(lambda i, j, n, L: ~((j <= i) & (j < n))),), "inside out"),
+    ((mask_rule(lambda i, j, n, L: (j <= i) | (j < n)),), "`or`"),
+    ((mask_rule(lambda i, j, n, L: (j <= i) & (j <= n)),), "one key too many"),
+    ((lambda lengths, size: np.tril(np.ones((size, size), bool)),), "should have shape (4, 5, 5)"),
+]
+
+# --- 01.4 and the other questions: the right answers once, then one wrong at a time ----------------------------------
+
+
+def one_wrong(right, wrong):
+    """An answer with one entry replaced, for each pair of (entry, value, phrase)."""
+    return [(({**right, key: value},), phrase) for key, value, phrase in wrong]
+
+
+VARIANCE = {
+    "variance of q·k at d=256": 256,
+    "variance of q·k/sqrt(d) at d=256": 1,
+    "largest weight, not scaled": "rises",
+    "largest weight, scaled": "stays",
+    "learning when one weight is near 1": "stalls",
+}
+RIGHT["01.4"] = [
+    (VARIANCE,),
+    ({**VARIANCE, "variance of q·k at d=256": np.float32(255.2), "largest weight, scaled": " Stays "},),
+]
+WRONG["01.4"] = one_wrong(
+    VARIANCE,
+    [
+        ("variance of q·k at d=256", 4, "does not stay"),
+        ("variance of q·k at d=256", 16, "standard deviation"),
+        ("variance of q·k at d=256", 64, "how many times larger"),
+        ("variance of q·k at d=256", 1, "variance of one product"),
+        ("variance of q·k at d=256", 65536, "not d squared"),
+        ("variance of q·k at d=256", 100, "add up the variances"),
+        ("variance of q·k at d=256", "many", "give a number"),
+        ("variance of q·k/sqrt(d) at d=256", 16, "divides the variance by d"),
+        ("variance of q·k/sqrt(d) at d=256", 256, "before scaling"),
+        ("variance of q·k/sqrt(d) at d=256", 1 / 256, "square of the divisor"),
+        ("variance of q·k/sqrt(d) at d=256", 1 / 16, "the scale itself"),
+        ("variance of q·k/sqrt(d) at d=256", 7, "is divided by the square of sqrt(256)"),
+        ("largest weight, not scaled", "stays", "8 times wider"),
+        ("largest weight, not scaled", "falls", "still 10"),
+        ("largest weight, not scaled", "explodes", "choose one of falls, rises, stays"),
+        ("largest weight, scaled", "rises", "spread as widely"),
+        ("largest weight, scaled", "falls", "takes off exactly"),
+        ("learning when one weight is near 1", "speeds up", "it is 0 at 1"),
+        ("learning when one weight is near 1", "is the same", ".25 at one half"),
+    ],
+)
+
+# --- 01.5 the Transformer block -------------------------------------------------------------------------------------
+
+
+def block(x, mha, mlp, norm):
+    y = norm(x + mha(x))
+    return norm(y + mlp(y))
+
+
+def block_in_a_loop(x, mha, mlp, norm):
+    for layer in (mha, mlp):
+        x = norm(np.add(x, layer(x)))
+    return Tensor(x)
+
+
+def pre_norm(x, mha, mlp, norm):
+    y = x + mha(norm(x))
+    return y + mlp(norm(y))
+
+
+def first_half(x, mha, mlp, norm):
+    return norm(x + mha(x))
+
+
+RIGHT["01.5"] = [(block,), (block_in_a_loop,)]
+WRONG["01.5"] = [
+    ((lambda x, a, m, n: n(x + a(x)) + n(m(x)),), "side by side"),
+    ((lambda x, a, m, n: n(x + a(x)) + n(m(n(x + a(x)))),), "You feed Y to the MLP already"),
+    ((pre_norm,), "pre-norm"),
+    ((lambda x, a, m, n: n(n(x + a(x)) + m(x)),), "the MLP reads X"),
+    ((lambda x, a, m, n: n(x + m(n(x + a(x)))),), "goes round attention"),
+    ((lambda x, a, m, n: n(n(a(x)) + m(n(a(x)))),), "first residual is missing"),
+    ((lambda x, a, m, n: n(m(n(x + a(x)))),), "second residual is missing"),
+    ((lambda x, a, m, n: n(m(n(a(x)))),), "both residuals"),
+    ((lambda x, a, m, n: n(x + a(x)) + m(n(x + a(x))),), "last layer_norm is missing"),
+    ((lambda x, a, m, n: n(x + a(x) + m(x + a(x))),), "first layer_norm is missing"),
+    ((lambda x, a, m, n: x + a(x) + m(x + a(x)),), "neither half normalises"),
+    ((first_half,), "stops half way"),
+    ((lambda x, a, m, n: n(n(x * a(x)) + m(n(x * a(x)))),), "the block's output: "),
+]
+
+# --- 01.6 heads -----------------------------------------------------------------------------------------------------
+
+
+def split(x, heads):
+    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+
+def merge(parts):
+    return parts.transpose(0, 2, 1, 3).reshape(parts.shape[0], parts.shape[2], -1)
+
+
+RIGHT["01.6"] = [
+    (split, merge),
+    (
+        lambda x, heads: np.stack(np.split(x, heads, axis=-1), axis=1),
+        lambda parts: np.concatenate(list(np.swapaxes(parts, 0, 1)), axis=-1),
+    ),
+    (
+        lambda x, heads: Tensor(np.einsum("blhs->bhls", x.reshape(*x.shape[:2], heads, -1))),
+        lambda parts: merge(parts).tolist(),
+    ),
+]
+WRONG["01.6"] = [
+    ((lambda x, h: x.reshape(len(x), h, x.shape[1], -1), merge), "bare reshape cut the history"),
+    ((lambda x, h: x.reshape(*x.shape[:2], h, -1), merge), "heads still stand behind length"),
+    ((lambda x, h: split(x, h).swapaxes(0, 1), merge), "heads stand before the batch"),
+    ((lambda x, h: split(x, h).swapaxes(2, 3), merge), "length and features are swapped"),
+    ((lambda x, h: x.reshape(*x.shape[:2], -1, h).transpose(0, 3, 1, 2), merge), "every heads-th feature"),
+    ((split, lambda p: p.reshape(p.shape[0], p.shape[2], -1)), "merging by a bare reshape"),
+    ((split, lambda p: p.mean(axis=1)), "averaged"),
+    ((split, lambda p: p.sum(axis=1)), "added up"),
+    ((split, lambda p: p.transpose(0, 2, 3, 1).reshape(p.shape[0], p.shape[2], -1)), "woven"),
+    ((split, lambda p: p.swapaxes(1, 2)), "not joined yet"),
+    ((lambda x, h: x, merge), "should have shape (2, 4, 3, 2)"),
+]
+
+# --- 01.7 the attention map -----------------------------------------------------------------------------------------
+
+MAP = {
+    "aliens looks most at": "alien",
+    "upper right is dark because": "future",
+    "column of alien sums to": 1.5,
+    "bright cell proves": "mixing",
+}
+RIGHT["01.7"] = [(MAP,), ({**MAP, "aliens looks most at": "Alien", "column of alien sums to": "1.50"},)]
+WRONG["01.7"] = one_wrong(
+    MAP,
+    [
+        ("aliens looks most at", "aliens", "diagonal cell"),
+        ("aliens looks most at", "toy story", "only .05"),
+        ("aliens looks most at", "heat", "only .10"),
+        ("aliens looks most at", "casino", "Casino comes later"),
+        ("upper right is dark because", "unrelated", "two parts of one series"),
+        ("upper right is dark because", "padding", "darkens whole columns"),
+        ("upper right is dark because", "small", "exactly 0"),
+        ("column of alien sums to", 1, "rows that sum to 1"),
+        ("column of alien sums to", 0.7, "brightest cell"),
+        ("column of alien sums to", 0.3, "the mean over"),
+        ("column of alien sums to", 5, "add up the cells"),
+        ("bright cell proves", "cause", "has to be tried"),
+        ("bright cell proves", "similar", "two different projections"),
+        ("bright cell proves", "taste", "one head of one layer"),
+    ],
+)
+
+# --- 02.1 packing ---------------------------------------------------------------------------------------------------
+
+
+def pack(a, b, special, length, *, cls=None, sep=None, pad=None, row=None, segments=None, mask=None):
+    """The right answer, or one with a part replaced: ids of special pieces, or how a row is made."""
+    cls = special["[CLS]"] if cls is None else cls
+    sep = special["[SEP]"] if sep is None else sep
+    pad = special["[PAD]"] if pad is None else pad
+    b = b[: length - len(a) - 3]
+    ids = row(cls, a, sep, b, pad) if row else [cls, *a, sep, *b, sep]
+    left, right, free = len(a) + 2, len(b) + 1, length - len(ids)
+    return (
+        ids + [pad] * free,
+        segments(left, right, free) if segments else [0] * left + [1] * right + [0] * free,
+        mask(left, right, free) if mask else [1] * (left + right) + [0] * free,
+    )
+
+
+def pack_numpy(a, b, special, length):
+    b = list(b)
+    while len(a) + len(b) + 3 > length:
+        b.pop()
+    packed = np.zeros((3, length), dtype="int32")
+    packed[0] = special["[PAD]"]
+    end = len(a) + len(b) + 3
+    packed[0, :end] = [special["[CLS]"], *a, special["[SEP]"], *b, special["[SEP]"]]
+    packed[1, len(a) + 2 : end] = 1
+    packed[2, :end] = 1
+    return packed
+
+
+def pack_cut_at_the_end(a, b, special, length):
+    ids, segments, mask = pack(a, b, special, len(a) + len(b) + 3)
+    free = length - len(ids)
+    return ids[:length] + [special["[PAD]"]] * free, segments[:length] + [0] * free, mask[:length] + [0] * free
+
+
+def pack_cutting_a(a, b, special, length):
+    return pack(a[: length - len(b) - 3], b, special, length)
+
+
+def pack_on_the_left(a, b, special, length):
+    row = pack(a, b, special, length)[0]
+    row = [i for i in row if i != special["[PAD]"]]
+    return [special["[PAD]"]] * (length - len(row)) + row, [0] * length, [0] * length
+
+
+def packed_with(**part):
+    return (lambda a, b, special, length: pack(a, b, special, length, **part),)
+
+
+RIGHT["02.1"] = [(pack,), (pack_numpy,), (lambda *args: [Tensor(row) for row in pack(*args)],)]
+WRONG["02.1"] = [
+    (packed_with(cls=0, sep=2), "article's ids"),
+    (packed_with(cls=101, sep=102), "another has other ids"),
+    (packed_with(pad=0), "you pad with 0"),
+    ((pack_cut_at_the_end,), "took the last [SEP]"),
+    ((pack_cutting_a,), "shortened A"),
+    ((lambda a, b, s, n: pack(a, b, s, max(n, len(a) + len(b) + 3)),), "does not fit into 8"),
+    ((lambda a, b, s, n: pack(a, b, s, min(n, len(a) + len(b) + 3)),), "make no batch"),
+    (packed_with(row=lambda cls, a, sep, b, pad: [cls, *a, *b, sep]), "read as one text"),
+    (packed_with(row=lambda cls, a, sep, b, pad: [cls, *a, sep, *b]), "closes B is missing"),
+    (packed_with(row=lambda cls, a, sep, b, pad: [*a, sep, *b, sep]), "begin with [CLS]"),
+    ((pack_on_the_left,), "pad on the left"),
+    (packed_with(segments=lambda left, right, free: [0] * (left + right + free)), "all segment ids are 0"),
+    (packed_with(segments=lambda left, right, free: [0] * (left - 1) + [1] * (right + 1) + [0] * free), "closes A"),
+    (
+        packed_with(segments=lambda left, right, free: [0] * left + [1] * (right - 1) + [0] * (free + 1)),
+        "so it belongs to segment 1",
+    ),
+    (packed_with(segments=lambda left, right, free: [0] * left + [1] * (right + free)), "belongs to neither"),
+    (packed_with(segments=lambda left, right, free: [1] * left + [0] * right + [0] * free), "segments are swapped"),
+    (packed_with(mask=lambda left, right, free: [1] * (left + right + free)), "1 everywhere"),
+    (packed_with(mask=lambda left, right, free: [0] * (left + right) + [1] * free), "mask is inside out"),
+    (
+        packed_with(mask=lambda left, right, free: [0, *[1] * (left - 2), 0, *[1] * (right - 1), 0, *[0] * free]),
+        "real places too",
+    ),
+    ((lambda a, b, s, n: pack(a, b, s, n)[0],), "return three rows"),
+]
+
+# --- 02.2 mean pooling ----------------------------------------------------------------------------------------------
+
+
+def mean_pool(vectors, mask):
+    return (vectors * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+
+
+def mean_pool_batch(vectors, mask):
+    return np.broadcast_to(vectors[mask].mean(0), (len(vectors), vectors.shape[-1]))
+
+
+RIGHT["02.2"] = [
+    (mean_pool,),
+    (lambda vectors, mask: [text[real].mean(axis=0) for text, real in zip(vectors, mask, strict=True)],),
+    (lambda vectors, mask: np.einsum("bld,bl->bd", vectors, mask / mask.sum(1, keepdims=True)),),
+    (lambda vectors, mask: np.ma.array(vectors, mask=np.repeat(~mask[:, :, None], 4, 2)).mean(axis=1),),
+]
+WRONG["02.2"] = [
+    ((lambda v, m: v.mean(1),), "average the padding too"),
+    ((lambda v, m: (v * m[:, :, None]).mean(1),), "padded length"),
+    ((lambda v, m: v[:, 0],), "[CLS] alone"),
+    ((lambda v, m: (v * m[:, :, None]).sum(1),), "that is the sum"),
+    ((lambda v, m: (v * m[:, :, None]).sum(1) / m.sum(),), "real tokens of the whole batch"),
+    ((lambda v, m: np.where(m[:, :, None], v, -np.inf).max(1),), "largest value"),
+    ((lambda v, m: v.mean(2),), "one number a token"),
+    ((lambda v, m: (v * m[:, :, None]).mean(2),), "the mask is right"),
+    ((lambda v, m: mean_pool(v, ~m),), "leave out the text"),
+    ((lambda v, m: mean_pool(v[:, 1:], m[:, 1:]),), "leave out [CLS]"),
+    ((lambda v, m: (v * m[:, :, None]).sum((0, 1)) / m.sum(),), "a vector of its own"),
+    ((lambda v, m: (v * m[:, :, None]).sum(1) / np.sqrt(m.sum(1, keepdims=True)),), "the text vectors: "),
+]
+
+# --- 02.3 probabilities over the interests --------------------------------------------------------------------------
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def probabilities(u, c, t):
+    return softmax(unit(u) @ unit(c).T / t)
+
+
+def probabilities_with_loops(user, categories, temperature):
+    table = []
+    for u in user:
+        cosines = [float(u @ c) / math.hypot(*u) / math.hypot(*c) for c in categories]
+        powers = [math.exp((cosine - max(cosines)) / temperature) for cosine in cosines]
+        table.append([power / sum(powers) for power in powers])
+    return table
+
+
+def probabilities_overflowing(u, c, t):
+    powers = np.exp(unit(u) @ unit(c).T / t)
+    return powers / powers.sum(-1, keepdims=True)
+
+
+RIGHT["02.3"] = [
+    (probabilities,),
+    (probabilities_with_loops,),
+    (lambda u, c, t: Tensor(softmax(np.einsum("ud,cd->uc", unit(u), unit(c)) / t).astype("float64")),),
+]
+WRONG["02.3"] = [
+    ((lambda u, c, t: softmax((unit(u) @ unit(c).T / t)[..., None])[..., 0],), "the article's result"),
+    ((lambda u, c, t: softmax(u @ c.T / t),), "compare dot products"),
+    ((lambda u, c, t: softmax(unit(u) @ c.T / t),), "the categories not"),
+    ((lambda u, c, t: softmax(u @ unit(c).T / t),), "the users not"),
+    ((lambda u, c, t: softmax(unit(u) @ unit(c).T * t),), "multiply by the temperature"),
+    ((lambda u, c, t: softmax(unit(u) @ unit(c).T),), "temperature makes no difference"),
+    ((lambda u, c, t: softmax(unit(u) @ unit(c).T) / t,), "divided the probabilities"),
+    ((lambda u, c, t: softmax(unit(u) @ unit(c).T / t, axis=0),), "over the users;"),
+    ((lambda u, c, t: softmax(unit(u) @ unit(c).T / t, axis=None),), "over all users together"),
+    ((lambda u, c, t: unit(u) @ unit(c).T / t,), "still to come"),
+    ((lambda u, c, t: 1 / (1 + np.exp(-unit(u) @ unit(c).T / t)),), "sigmoid"),
+    ((probabilities_overflowing,), "overflow"),
+    ((lambda u, c, t: probabilities(u, c, t).T,), "should have shape (3, 5)"),
+]
+
+# --- 02.4 temperature -----------------------------------------------------------------------------------------------
+
+TEMPERATURE = {
+    "largest of five at T=1": 0.242,
+    "entropy as T goes to 0": "falls to 0",
+    "each of five at T=1000": 0.2,
+    "order of the categories": "stays",
+    "0.9 at T=0.05 means": "nothing yet",
+}
+RIGHT["02.4"] = [(TEMPERATURE,), ({**TEMPERATURE, "largest of five at T=1": 0.24, "each of five at T=1000": 1 / 5},)]
+WRONG["02.4"] = one_wrong(
+    TEMPERATURE,
+    [
+        ("largest of five at T=1", 0.5, "a cosine is no probability"),
+        ("largest of five at T=1", 1 / 3, "divided .5 by the sum"),
+        ("largest of five at T=1", 1, "article's mistake"),
+        ("largest of five at T=1", 0.2, "five equal shares"),
+        ("largest of five at T=1", 0.9, "divide e to the .5"),
+        ("entropy as T goes to 0", "grows", "no doubt is left"),
+        ("entropy as T goes to 0", "stays", "differences grow without end"),
+        ("each of five at T=1000", 0, "cannot be 0"),
+        ("each of five at T=1000", 1, "cannot be 1"),
+        ("each of five at T=1000", 0.001, "not the probabilities"),
+        ("each of five at T=1000", 0.4, "share 1 among five"),
+        ("order of the categories", "reverses", "negative T"),
+        ("order of the categories", "becomes random", "nothing is drawn"),
+        ("0.9 at T=0.05 means", "right 9 times in 10", "held-out comments"),
+        ("0.9 at T=0.05 means", "0.9 of the user", "this comment's topic"),
+    ],
+)
+
+# --- 02.5 the schedule ----------------------------------------------------------------------------------------------
+
+
+def learning_rate(step, peak, warmup, total):
+    if step < warmup:
+        return peak * step / warmup
+    return peak * max(0, total - step) / (total - warmup)
+
+
+def cosine_decay(step, peak, warmup, total):
+    done = min((step - warmup) / (total - warmup), 1)
+    return peak * step / warmup if step < warmup else peak / 2 * (1 + math.cos(math.pi * done))
+
+
+def climbing(up, down):
+    """A schedule with this climb and this fall, of (step, warmup, total), bounded at 0."""
+    return (lambda s, p, w, n: p * max(up(s, w, n) if s < w else down(s, w, n), 0),)
+
+
+def fall(s, w, n):
+    return (n - s) / (n - w)
+
+
+def climb(s, w, n):
+    return s / w
+
+
+RIGHT["02.5"] = [
+    (learning_rate,),
+    (lambda s, p, w, n: p * np.interp(s, [0, w, n], [0, 1, 0]),),
+    (lambda s, p, w, n: Tensor(p * np.clip(min(s / w, (n - s) / (n - w)), 0, None)),),
+]
+WRONG["02.5"] = [
+    (climbing(lambda s, w, n: 1, fall), "there is no warm-up"),
+    ((lambda s, p, w, n: p * max(n - s, 0) / n,), "one line from the peak"),
+    ((lambda s, p, w, n: p * min(s / w, 1),), "stays at its peak"),
+    (climbing(climb, lambda s, w, n: (n - s) / n), "decay starts at step 0"),
+    (climbing(climb, lambda s, w, n: 1 - (s - w) / n), "has not reached 0"),
+    (climbing(lambda s, w, n: (s + 1) / w, fall), "one step ahead"),
+    ((lambda s, p, w, n: p * max(s / (w + 1) if s <= w else fall(s, w, n), 0),), "one step too long"),
+    ((lambda s, p, w, n: p * (s / w if s < w else fall(s, w, n)),), "negative"),
+    ((lambda s, p, w, n: learning_rate(s, 1, w, n),), "multiply by it"),
+    ((cosine_decay,), "cosine"),
+    ((lambda s, p, w, n: learning_rate(s, p, w, n) / 2,), "is expected at position (1,)"),
+]
+
+# --- 02.6 accuracy --------------------------------------------------------------------------------------------------
+
+
+def by_trap(truth, predicted, trap):
+    most = Counter(truth.tolist()).most_common(1)[0][0]
+    return {
+        kind: (float((truth == predicted)[trap == kind].mean()), float((truth[trap == kind] == most).mean()))
+        for kind in set(trap.tolist())
+    }
+
+
+def by_trap_with_loops(truth, predicted, trap):
+    labels = sorted(set(truth))
+    most = max(labels, key=lambda label: sum(t == label for t in truth))
+    report = {}
+    for kind in np.unique(trap):
+        rows = [i for i in range(len(trap)) if trap[i] == kind]
+        report[kind] = np.array(
+            [np.mean([truth[i] == predicted[i] for i in rows]), np.mean([truth[i] == most for i in rows])]
+        )
+    return report
+
+
+def trap_table(pair):
+    """A report whose pair is made from (right, truth, predicted, rows of the trap, most frequent)."""
+
+    def report(truth, predicted, trap):
+        def most(labels):
+            return Counter(labels.tolist()).most_common(1)[0][0]
+
+        return {k: pair(truth == predicted, truth, predicted, trap == k, most) for k in set(trap.tolist())}
+
+    return report
+
+
+def interval(correct, resamples, seed):
+    draws = np.random.default_rng(seed).choice(correct, size=(resamples, len(correct)))
+    return np.percentile(draws.mean(axis=1), [2.5, 97.5])
+
+
+def interval_with_loops(correct, resamples, seed):
+    rng = random.Random(seed)
+    means = sorted(sum(rng.choices(correct.tolist(), k=len(correct))) / len(correct) for _ in range(resamples))
+    return means[round(0.025 * resamples)], means[round(0.975 * resamples)]
+
+
+def interval_by_binomial(correct, resamples, seed):
+    n = len(correct)
+    means = np.random.default_rng(seed).binomial(n, correct.mean(), resamples) / n
+    return Tensor(np.quantile(means, [0.025, 0.975]))
+
+
+def spread(factor):
+    """An interval of the mean and so many standard errors, or of single answers if the factor is None."""
+
+    def ends(correct, resamples, seed):
+        half = correct.std() if factor is None else factor * correct.std() / len(correct) ** 0.5
+        return correct.mean() - half, correct.mean() + half
+
+    return ends
+
+
+def percentiles(low, high):
+    def ends(correct, resamples, seed):
+        draws = np.random.default_rng(seed).choice(correct, size=(resamples, len(correct)))
+        return np.percentile(draws.mean(axis=1), [low, high])
+
+    return ends
+
+
+def unseeded(correct, resamples, seed, rng=np.random.default_rng(0)):  # noqa: B008  one stream over all calls is the fault
+    return np.percentile(rng.choice(correct, size=(resamples, len(correct))).mean(1), [2.5, 97.5])
+
+
+def without_replacement(correct, resamples, seed):
+    rng = np.random.default_rng(seed)
+    return np.percentile([rng.permutation(correct).mean() for _ in range(100)], [2.5, 97.5])
+
+
+RIGHT["02.6"] = [(by_trap, interval), (by_trap_with_loops, interval_with_loops), (by_trap, interval_by_binomial)]
+WRONG["02.6"] = [
+    ((trap_table(lambda r, t, p, of, most: (r[of].mean(), (t[of] == most(t[of])).mean())), interval), "new favourite"),
+    ((trap_table(lambda r, t, p, of, most: (r[of].mean(), (t[of] == most(p)).mean())), interval), "most often"),
+    ((trap_table(lambda r, t, p, of, most: (r[of].mean(), (t == most(t)).mean())), interval), "scored over all"),
+    ((trap_table(lambda r, t, p, of, most: (r.mean(), (t[of] == most(t)).mean())), interval), "same accuracy"),
+    (
+        (trap_table(lambda r, t, p, of, most: (r[of].sum() / len(r), (t[of] == most(t)).mean())), interval),
+        "all comments; divide",
+    ),
+    ((trap_table(lambda r, t, p, of, most: (1 - r[of].mean(), (t[of] == most(t)).mean())), interval), "error rate"),
+    ((trap_table(lambda r, t, p, of, most: ((t[of] == most(t)).mean(), r[of].mean())), interval), "pair is swapped"),
+    ((trap_table(lambda r, t, p, of, most: r[of].mean()), interval), "should have shape (3, 2)"),
+    ((lambda t, p, k: [(0.5, 0.5)], interval), "one entry a trap"),
+    ((by_trap, without_replacement), "without replacement"),
+    ((by_trap, spread(None)), "spread of single answers"),
+    ((by_trap, spread(1.96)), "ends above 1"),
+    ((by_trap, spread(1)), "about 68%"),
+    ((by_trap, percentiles(5, 95)), "holds 90%"),
+    ((by_trap, percentiles(0.025, 0.975)), "counts in percent"),
+    ((by_trap, percentiles(97.5, 2.5)), "ends are swapped"),
+    ((by_trap, percentiles(0.5, 99.5)), "should lie near 0.76"),
+    ((by_trap, lambda c, resamples, seed: np.percentile(c, [2.5, 97.5])), "range of single answers"),
+    ((by_trap, unseeded), "same seed"),
+    ((by_trap, lambda c, resamples, seed: c.mean()), "two numbers"),
+]
+
+# --- 02.7 the leak --------------------------------------------------------------------------------------------------
+
+LEAK = {
+    "why .399 becomes .921": "leak",
+    "honest accuracy of genre from text": 0.399,
+    "check for it": "blind",
+    "genre words as input are fine for": "next film",
+}
+RIGHT["02.7"] = [(LEAK,), ({**LEAK, "honest accuracy of genre from text": 0.4, "check for it": "BLIND"},)]
+WRONG["02.7"] = one_wrong(
+    LEAK,
+    [
+        ("why .399 becomes .921", "longer text", "the labels"),
+        ("why .399 becomes .921", "better model", "only the text differs"),
+        ("why .399 becomes .921", "luck", "standard errors"),
+        ("honest accuracy of genre from text", 0.921, "told the answer"),
+        ("honest accuracy of genre from text", 0.522, "measures the leak"),
+        ("honest accuracy of genre from text", 0.66, "averaging"),
+        ("honest accuracy of genre from text", 0.7, "does not hold the answer"),
+        ("check for it", "more folds", "all folds leak"),
+        ("check for it", "bigger model", "all the sooner"),
+        ("check for it", "shuffle", "beside its label"),
+        ("genre words as input are fine for", "genre", "in the question"),
+        ("genre words as input are fine for", "nothing", "leak only of what it tells"),
+    ],
+)

@@ -1,0 +1,104 @@
+"""The runner: every lesson with other parameters, what it leaves behind, and how it fails."""
+
+import json
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from recsys_helpers import course, notebooks
+from recsys_helpers.errors import CourseError
+from recsys_helpers.results import Results, read_results
+
+OTHER = {"profile": "smoke", "seed": 11}
+OTHER_BY_LESSON = {"02_bert_interest_encoding": OTHER | {"encoder_name": "tiny"}}
+
+
+@pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
+def test_every_lesson_runs_with_other_parameters(path, tmp_path):
+    output = tmp_path / path.name
+    course.run_lesson(path, output, OTHER_BY_LESSON.get(path.stem, OTHER), progress=False)
+    executed = notebooks.read(output)
+    assert "injected-parameters" in str(executed.cells)
+    assert {row["model"] for row in read_results(executed)} == {
+        row["model"] for row in read_results(notebooks.read(path))
+    }
+
+
+def small_lesson(path, code):
+    cells = [
+        nbformat.v4.new_code_cell("profile = 'quick'\nseed = 7", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(code),
+    ]
+    notebooks.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def test_results_travel_from_a_cell_into_the_json(tmp_path, monkeypatch):
+    small_lesson(
+        tmp_path / "00_small.ipynb",
+        "from recsys_helpers.results import Results\n"
+        "r = Results('00_small', 'toy', 'none')\n"
+        "r.add('baseline', 'accuracy', 0.5, 0.4, 0.6)\nr.add('ours', 'accuracy', 0.75, 0.7, 0.8, seconds=2)\nr",
+    )
+    monkeypatch.setattr(notebooks, "lessons", lambda: [tmp_path / "00_small.ipynb"])
+    summary = course.run_course({"seed": 3}, build=tmp_path / "build")
+    rows = json.loads((tmp_path / "build/results.json").read_text())
+    assert [(row["model"], row["value"], row["low"], row["seconds"]) for row in rows] == [
+        ("baseline", 0.5, 0.4, None),
+        ("ours", 0.75, 0.7, 2),
+    ]
+    assert summary[0]["headline"] == "accuracy: ours 0.750, baseline 0.500"
+    assert (tmp_path / "build/course/00_small.ipynb").exists()
+
+
+def test_a_failing_cell_is_one_line_and_leaves_the_notebook(tmp_path):
+    small_lesson(tmp_path / "00_small.ipynb", "assert seed == 7, 'the claim is false'")
+    with pytest.raises(CourseError, match=r"00_small stopped in cell .*AssertionError: the claim is false"):
+        course.run_lesson(tmp_path / "00_small.ipynb", tmp_path / "out.ipynb", {"seed": 8}, progress=False)
+    assert (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["-p", "profil=quick"], "did you mean 'profile'"),
+        (["-p", "profile=fast"], "choose one of smoke, quick, full"),
+        (["-p", "seed"], "NAME=VALUE"),
+        (["--lesson", "77"], "does not exist"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(arguments, message):
+    command = [sys.executable, "-m", "recsys_helpers", "course", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=notebooks.ROOT)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ") and message in ended.stderr and len(ended.stderr.splitlines()) == 1
+
+
+def test_results_table_and_lookup():
+    results = Results("01", "toy", "none")
+    results.add("a", "accuracy", 0.5)
+    results.add_mean("b", "accuracy", [1, 1, 0, 1])
+    assert results.table().loc["a", "accuracy"] == "0.500"
+    assert results.table().loc["b", "accuracy"].startswith("0.750 [")
+    assert results.value("b", "accuracy") == 0.75
+    with pytest.raises(KeyError):
+        results.value("c", "accuracy")
+
+
+def test_readme_says_what_the_stored_lessons_measured():
+    readme = (notebooks.ROOT / "README.md").read_text(encoding="utf-8")
+    begin, end = course.README_MARKS
+    assert readme.split(begin)[1].split(end)[0].strip() == course.measured_markdown(), "run: make store"
+
+
+def test_readme_shows_the_pictures_of_the_stored_lessons():
+    for name, picture in course.pictures().items():
+        assert (notebooks.ROOT / "docs" / name).read_bytes() == picture, "run: make store"
+
+
+def test_a_readme_without_marks_is_not_overwritten(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(CourseError, match="marks"):
+        course.write_readme(tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == "mine"

@@ -1,0 +1,117 @@
+"""Hygiene of what is stored: nbval passes vacuously on a stripped notebook, so this file requires real outputs."""
+
+import nbformat
+import pytest
+
+from recsys_helpers import notebooks
+from recsys_helpers.errors import CourseError
+from recsys_helpers.results import COLUMNS, read_results
+
+STORED = notebooks.lessons() + notebooks.solutions()
+MAX_CELLS, MAX_LINES = 80, 230
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def by_name(paths):
+    return pytest.mark.parametrize("path", paths, ids=[f"{path.parent.name}/{path.stem}" for path in paths])
+
+
+def test_there_are_lessons_and_solutions():
+    assert [path.stem[:2] for path in notebooks.lessons()] == ["00", "01", "02"]
+    assert {path.name for path in notebooks.solutions()} <= {path.name for path in notebooks.lessons()}
+
+
+@by_name(STORED)
+def test_stored_outputs_are_one_clean_run(path):
+    notebook = notebooks.read(path)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not [output.text for output in outputs if output.output_type == "stream" and "\r" in output.text]
+    assert not [cell.source for cell in cells if cell.source.rstrip().endswith(";")]
+
+
+@by_name(STORED)
+def test_stored_form_is_normal(path):
+    text = path.read_text(encoding="utf-8")
+    assert text == nbformat.writes(notebooks.normalise(notebooks.read(path))) + "\n", "run: make store"
+    assert "papermill" not in notebooks.read(path).metadata
+    assert str(notebooks.ROOT) not in text and "/home/" not in text and "/root" not in text
+
+
+@by_name(notebooks.lessons())
+def test_a_lesson_has_its_anatomy(path):
+    notebook = notebooks.read(path)
+    titles = [line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.splitlines()]
+    assert sum(line.startswith("# ") for line in titles) == 1
+    for wanted in ("What the articles get wrong", "Checkpoint", "Recap", "References"):
+        assert any(wanted in line for line in titles if line.startswith("#")), wanted
+    cells = code_cells(notebook)
+    assert ["parameters" in c.metadata.get("tags", []) for c in cells[:3]] == [False, True, False]
+    assert len(notebook.cells) <= MAX_CELLS
+    lines = [line for c in cells for line in c.source.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(lines) <= MAX_LINES
+    checkpoint = next(cell for cell in cells if cell.id == "checkpoint")
+    assert checkpoint.source.count("assert ") >= 5
+
+
+@by_name(notebooks.lessons())
+def test_a_lesson_carries_results_with_intervals(path):
+    rows = read_results(notebooks.read(path))
+    assert len({row["model"] for row in rows}) >= 2
+    for row in rows:
+        assert list(row) == COLUMNS and row["lesson"] == path.stem
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+@by_name(notebooks.lessons())
+def test_a_lesson_states_the_time_it_was_measured_to_take(path):
+    """Two minutes for a lesson, three where a model is trained."""
+    measured = notebooks.read(path).metadata["recsys"]["seconds"]
+    assert measured <= (180 if "training.fit" in path.read_text(encoding="utf-8") else 120)
+
+
+def test_wrong_parameters_are_refused():
+    lesson = notebooks.find_lesson("01")
+    notebooks.check_parameters(lesson, {"profile": "full", "seed": 3})
+    for parameters, message in [
+        ({"profil": "quick"}, "did you mean 'profile'"),
+        ({"epochs": 3}, "it has profile, seed"),
+        ({"profile": "fast"}, "choose one of smoke, quick, full"),
+        ({"seed": -1}, "whole number"),
+        ({"seed": "seven"}, "whole number"),
+    ]:
+        with pytest.raises(CourseError, match=message):
+            notebooks.check_parameters(lesson, parameters)
+    with pytest.raises(CourseError, match="01_self_attention"):
+        notebooks.find_lesson("42")
+
+
+def test_storing_a_failing_notebook_leaves_it_as_it_was(tmp_path):
+    path = tmp_path / "broken.ipynb"
+    cells = [nbformat.v4.new_code_cell("print('fine')"), nbformat.v4.new_code_cell("1 / 0")]
+    notebooks.write(nbformat.v4.new_notebook(cells=cells), path)
+    before = path.read_bytes()
+    with pytest.raises(CourseError, match="ZeroDivisionError"):
+        notebooks.store(path)
+    assert path.read_bytes() == before
+    path.write_text("{")
+    with pytest.raises(CourseError, match="cannot be read"):
+        notebooks.read(path)
+
+
+def test_two_runs_give_the_same_bytes(tmp_path):
+    path = tmp_path / "twice.ipynb"
+    source = (
+        "import pandas as pd\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\npd.DataFrame({'a': [1]})"
+    )
+    notebooks.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, id="one")]), path)
+    notebooks.store(path)
+    first = path.read_bytes()
+    notebooks.store(path)
+    assert path.read_bytes() == first
