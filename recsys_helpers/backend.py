@@ -1,7 +1,7 @@
 """Keras and keras_nlp, imported without the log lines that TensorFlow's C++ core writes as it starts.
 
-Those lines are written before any setting of verbosity is read, and would land in the outputs of the lessons. Errors are
-not hidden: a failing import still raises.
+Those lines are written before any setting of verbosity is read, and would land in the outputs of the lessons. Errors
+are not hidden: a failing import still raises.
 """
 
 import os

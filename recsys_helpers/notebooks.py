@@ -79,7 +79,7 @@ def normalise(notebook):
 
 
 def check_parameters(path: Path, parameters: dict) -> None:
-    """Refuse parameters that the notebook does not have, and values it cannot take; papermill only warns of the first."""
+    """Refuse parameters that the notebook does not have, and values it cannot take; papermill only warns."""
     known = inspect_notebook(str(path))
     for name, value in parameters.items():
         if name not in known:

@@ -201,12 +201,12 @@ class TextBatches(keras.utils.PyDataset):
 def fine_tuning_model(encoder: TextEncoder, classes: int, frozen_blocks: int, dropout: float = 0.1) -> keras.Model:
     """BERT, mean pooling and a linear layer: the three inputs of BERT -> logits (batch, classes).
 
-    The encoder's own weights are trained, except its embeddings and its first `frozen_blocks` blocks.
+    The embeddings and the first `frozen_blocks` blocks keep their weights; with 0 everything is trained.
     """
     backbone = encoder.backbone
     for layer in backbone.layers:
         block = layer.name.removeprefix("transformer_layer_")
-        layer.trainable = block.isdigit() and int(block) >= frozen_blocks
+        layer.trainable = frozen_blocks == 0 or (block.isdigit() and int(block) >= frozen_blocks)
     pooled = keras.layers.GlobalAveragePooling1D()(
         backbone.output["sequence_output"], mask=backbone.input["padding_mask"]
     )

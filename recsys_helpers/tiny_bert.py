@@ -3,7 +3,8 @@
     python -m recsys_helpers.tiny_bert --out FOLDER
 
 writes a keras-nlp preset (0.7 million weights) in five to ten minutes on two cores: vocabulary, backbone, head for
-masked words and `training_report.json`. It learns to fill in masked words of generated comments, half English, half Chinese.
+masked words and `training_report.json`. It learns to fill in masked words of generated comments, half of them English,
+half Chinese.
 """
 
 import json
