@@ -61,12 +61,11 @@ def run_course(parameters: dict, only: list[str] | None = None, build: Path = no
 
 
 def headline(rows: list[dict]) -> str:
-    """The last model of a lesson beside its first, on the metric they share."""
+    """The lesson's last model beside its first baseline, on the first metric and data set that it reports."""
     if not rows:
         return ""
-    metric = rows[-1]["metric"]
-    same = [row for row in rows if all(row[key] == rows[-1][key] for key in ("metric", "dataset", "protocol"))]
-    last, first = same[-1], same[0]
+    first, metric = rows[0], rows[0]["metric"]
+    last = [row for row in rows if all(row[key] == first[key] for key in ("metric", "dataset", "protocol"))][-1]
     return f"{metric}: {last['model']} {last['value']:.3f}, {first['model']} {first['value']:.3f}"
 
 

@@ -1,7 +1,5 @@
 """Results: what a lesson measured, shown as a table and carried along for the course's own table."""
 
-import json
-
 import numpy as np
 import pandas as pd
 
@@ -76,5 +74,5 @@ def read_results(notebook) -> list[dict]:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {}).get(MIME, [])
-            rows.extend(json.loads(data) if isinstance(data, str) else data)
+            rows.extend({column: row[column] for column in COLUMNS} for row in data)
     return rows

@@ -66,7 +66,9 @@ def pretrain(sentences: list[str], epochs: int, seed: int) -> tuple[keras_nlp.mo
     # A second face of the same weights, so that the saved model carries no optimizer state.
     learner = keras.Model(model.input, model.output)
     steps = -(-len(train) // 64)
-    rate = keras.optimizers.schedules.CosineDecay(0.0, (epochs - 1) * steps, warmup_target=2e-3, warmup_steps=steps)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, epochs - 1) * steps, warmup_target=2e-3, warmup_steps=steps
+    )
     learner.compile(
         keras.optimizers.AdamW(rate, weight_decay=0.01),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
@@ -138,8 +140,8 @@ def fill_mask(model: keras_nlp.models.BertMaskedLM, text: str, k: int = 5) -> li
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write the preset into.")],
-    sentences: Annotated[int, typer.Option(help="How many comments to generate.")] = 20_000,
-    epochs: Annotated[int, typer.Option(help="Passes over the comments.")] = 12,
+    sentences: Annotated[int, typer.Option(min=100, help="How many comments to generate.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the comments.")] = 12,
     seed: int = 7,
 ) -> None:
     """Pre-train the tiny BERT and save it as a keras-nlp preset."""
