@@ -56,7 +56,7 @@ def pretrain(sentences: list[str], epochs: int, seed: int) -> tuple[keras_nlp.mo
         ),
         keras_nlp.models.BertMaskedLMPreprocessor(
             keras_nlp.models.BertTokenizer(vocabulary, lowercase=True),
-            sequence_length=40,  # all but one in a thousand comments fit; time grows with the length
+            sequence_length=40,  # nearly all comments fit; time grows with the length
             mask_selection_rate=0.15,
             mask_selection_length=6,
         ),
