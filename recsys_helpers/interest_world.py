@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from recsys_helpers.comments import INTERESTS
 from recsys_helpers.errors import CourseError
 
-INTERESTS = ("programming", "history", "science", "art", "technology", "cooking", "travel", "sport")
 DOMAINS = ("books", "music")
 SCENARIOS = ("home", "search", "evening", "cart")
 SPLITS = ("train", "validation", "test")
