@@ -1,5 +1,7 @@
 """Hygiene of what is stored: nbval passes vacuously on a stripped notebook, so this file requires real outputs."""
 
+import re
+
 import nbformat
 import pytest
 
@@ -115,3 +117,12 @@ def test_two_runs_give_the_same_bytes(tmp_path):
     first = path.read_bytes()
     notebooks.store(path)
     assert path.read_bytes() == first
+
+
+@by_name(STORED)
+def test_links_lead_somewhere(path):
+    texts = "\n".join(cell.source for cell in notebooks.read(path).cells if cell.cell_type == "markdown")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", texts) if "://" not in link]
+    assert links
+    for link in links:
+        assert (path.parent / link).exists(), link
