@@ -80,24 +80,19 @@ def show(summary: list[dict], console: Console | None = None) -> None:
 def measured_markdown() -> str:
     """Course map and results, in Markdown, from what the stored lessons measured."""
     course_map = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
-    figures = ["| Lesson | Data | Protocol | Model | Metric | Value | 95% interval |", "|---|---|---|---|---|---|---|"]
+    figures = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
     for path in notebooks.lessons():
         notebook = notebooks.read(path)
         seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
+        models = {}
         for row in rows:
-            band = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-            cells = [
-                path.stem[:2],
-                row["dataset"],
-                row["protocol"],
-                row["model"],
-                row["metric"],
-                f"{row['value']:.3f}",
-                band,
-            ]
-            figures.append("| " + " | ".join(cells) + " |")
+            band = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+            figure = f"{row['metric']} {row['value']:.3f}{band}"
+            models.setdefault((row["dataset"], row["model"]), []).append(figure)
+        for (dataset, model), values in models.items():
+            figures.append(f"| {path.stem[:2]} | {dataset} | {model} | {', '.join(values)} |")
     return "\n".join([*course_map, "", "### Results", "", *figures])
 
 
