@@ -32,7 +32,8 @@ class TextEncoder:
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         """[CLS] pieces [SEP] of each text as vocabulary ids, not padded."""
         start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        return [[start, *ids[: MAX_TOKENS - 2], end] for ids in self.tokenizer(list(texts))]
+        longest = min(MAX_TOKENS, self.backbone.max_sequence_length) - 2
+        return [[start, *ids[:longest], end] for ids in self.tokenizer(list(texts))]
 
     def pieces(self, text: str) -> list[str]:
         """The same as readable WordPieces."""

@@ -50,6 +50,13 @@ def test_the_cache_knows_texts_pooling_and_weights(tiny, tmp_path, monkeypatch):
     tiny.backbone.set_weights(weights)
 
 
+def test_a_text_longer_than_the_encoder_is_cut_and_still_ends_with_sep(tiny):
+    ids = tiny.token_ids(["black holes " * 60])[0]
+    assert len(ids) == tiny.backbone.max_sequence_length == 64
+    assert ids[-1] == tiny.tokenizer.sep_token_id
+    assert tiny.encode(["black holes " * 60], cache=False).shape == (1, 128)
+
+
 def test_unknown_encoder_and_pooling_are_refused(tiny):
     with pytest.raises(CourseError, match=r"minilm, tiny, .*bert_base_multi"):
         text.load_encoder("minilm2")
