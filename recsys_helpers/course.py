@@ -13,7 +13,7 @@ from rich.table import Table
 
 from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
-from recsys_helpers.results import read_results
+from recsys_helpers.results import LOWER_IS_BETTER, read_results
 
 README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
@@ -36,6 +36,7 @@ def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True
             progress_bar={"desc": path.stem} if progress else False,
             cwd=str(path.parent),
             execution_timeout=notebooks.CELL_TIMEOUT,
+            extra_arguments=["--log-level=ERROR"],  # or each kernel warns about its local port
         )
     except PapermillExecutionError as error:
         raise CourseError(
@@ -61,12 +62,12 @@ def run_course(parameters: dict, only: list[str] | None = None, build: Path = no
 
 
 def headline(rows: list[dict]) -> str:
-    """The lesson's last model beside its first baseline, on the first metric and data set that it reports."""
+    """The lesson's last model beside the best of the others, on the first metric and data set that it reports."""
     if not rows:
         return ""
-    first, metric = rows[0], rows[0]["metric"]
-    last = [row for row in rows if all(row[key] == first[key] for key in ("metric", "dataset", "protocol"))][-1]
-    return f"{metric}: {last['model']} {last['value']:.3f}, {first['model']} {first['value']:.3f}"
+    *others, last = [row for row in rows if all(row[key] == rows[0][key] for key in ("metric", "dataset", "protocol"))]
+    best = (min if last["metric"] in LOWER_IS_BETTER else max)(others, key=lambda row: row["value"], default=last)
+    return f"{last['metric']}: {last['model']} {last['value']:.3f}, {best['model']} {best['value']:.3f}"
 
 
 def show(summary: list[dict], console: Console | None = None) -> None:

@@ -53,6 +53,15 @@ def test_results_travel_from_a_cell_into_the_json(tmp_path, monkeypatch):
     assert (tmp_path / "build/course/00_small.ipynb").exists()
 
 
+def test_the_headline_names_the_strongest_of_the_others():
+    def rows(metric, **models):
+        shared = {"metric": metric, "dataset": "toy", "protocol": "none"}
+        return [shared | {"model": name, "value": value} for name, value in models.items()]
+
+    assert course.headline(rows("accuracy", majority=0.1, probe=0.6, ours=0.9)) == "accuracy: ours 0.900, probe 0.600"
+    assert course.headline(rows("RMSE", mean=1.1, biases=0.9, ours=0.8)) == "RMSE: ours 0.800, biases 0.900"
+
+
 def test_a_failing_cell_is_one_line_and_leaves_the_notebook(tmp_path):
     small_lesson(tmp_path / "00_small.ipynb", "assert seed == 7, 'the claim is false'")
     with pytest.raises(CourseError, match=r"00_small stopped in cell .*AssertionError: the claim is false"):

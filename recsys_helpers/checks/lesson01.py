@@ -62,6 +62,16 @@ def judge_softmax(softmax_over_keys):
                 "no weight is negative.",
             ),
             (
+                np.abs(scores) / np.abs(scores).sum(-1, keepdims=True),
+                "you divided sizes by their sum, so a score of -2 weighs as much as 2; raise e to each score instead: "
+                "the order stays, and no weight is negative.",
+            ),
+            (
+                (scores - scores.min(-1, keepdims=True)) / np.ptp(scores, axis=-1, keepdims=True),
+                "you stretched each row to run from 0 to 1; weights are shares: raise e to each score and divide by "
+                "the row's sum.",
+            ),
+            (
                 powers / np.resize(powers.sum(-1), shape),
                 "the row sums were spread over the columns: keep the summed axis with keepdims=True.",
             ),

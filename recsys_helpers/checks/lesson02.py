@@ -364,6 +364,11 @@ def judge_schedule(learning_rate):
                 "let it fall from the peak at `warmup`.",
             ),
             (
+                np.minimum(up, peak * (total - step) / total),
+                "the decay is measured from step 0, so the two lines meet below the peak: let it fall from the peak "
+                "at `warmup`, and no lower than 0.",
+            ),
+            (
                 bounded(np.where(climbing, up, peak * (1 - (step - warmup) / total))),
                 "the decay takes `total` steps, so at the end it has not reached 0: it has total - warmup steps.",
             ),
