@@ -60,6 +60,24 @@ def interval(
     return float(values.mean()), float(low), float(high)
 
 
+def rmse_interval(
+    errors: np.ndarray, users: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Root mean squared error with a percentile bootstrap interval: (value, low, high), in the unit of the errors.
+
+    Users are drawn, each with all their ratings, because the errors of one user are not independent.
+
+    Args:
+        errors: predicted minus true, shape (ratings,). users: whose rating it is, shape (ratings,).
+    """
+    _, place = np.unique(users, return_inverse=True)
+    squares, counts = np.bincount(place, np.asarray(errors, "float64") ** 2), np.bincount(place)
+    draws = np.random.default_rng(seed).integers(0, len(counts), size=(resamples, len(counts)))
+    drawn = np.sqrt(squares[draws].sum(axis=1) / counts[draws].sum(axis=1))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.sqrt(squares.sum() / counts.sum())), float(low), float(high)
+
+
 def compare(ranks: dict[str, np.ndarray], k: int = 10) -> pd.DataFrame:
     """HR@k and NDCG@k of several models with 95% intervals over users; one row a model."""
     rows = {}

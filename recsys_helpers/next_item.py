@@ -8,9 +8,10 @@ import numpy as np
 from recsys_helpers.backend import keras
 from recsys_helpers.evaluation import hit, ndcg, target_ranks
 from recsys_helpers.splits import PADDING, NextItemSplit, pad_right
+from recsys_helpers.training import EpochData
 
 
-class Windows(keras.utils.PyDataset):
+class Windows(EpochData):
     """Batches of (items, next items), each of shape (batch, length), right-padded with 0.
 
     A history longer than the window is cut at an offset that is drawn anew each epoch, so that an item of the history
@@ -24,11 +25,10 @@ class Windows(keras.utils.PyDataset):
     """
 
     def __init__(self, histories: list[np.ndarray], length: int, batch_size: int = 64, seed: int = 0):
-        super().__init__()
+        super().__init__(seed)
         self.histories, self.length, self.batch_size = histories, length, batch_size
-        self.random = np.random.default_rng(seed)
         self.windows = None
-        self.on_epoch_end()
+        self.go_to(0)
 
     def on_epoch_end(self) -> None:
         """Cut fresh windows and shuffle them."""

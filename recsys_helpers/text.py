@@ -11,6 +11,7 @@ import pandas as pd
 from recsys_helpers.assets import datasets_dir, fetch, home
 from recsys_helpers.backend import keras, keras_nlp
 from recsys_helpers.errors import CourseError
+from recsys_helpers.training import EpochData
 
 MAX_TOKENS = 128  # longer texts are cut; comments and titles have fewer than 40
 POOLINGS = ("mean", "cls")
@@ -145,7 +146,7 @@ def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") ->
     return (hidden * weights).sum(axis=1) / weights.sum(axis=1)
 
 
-class TextBatches(keras.utils.PyDataset):
+class TextBatches(EpochData):
     """Batches of texts of like length, each padded to its own longest text (rounded up to a multiple of 8).
 
     Each epoch draws new pools of texts at random; the texts of a pool are sorted by length and cut into batches. So
@@ -162,11 +163,10 @@ class TextBatches(keras.utils.PyDataset):
     POOL = 8  # batches
 
     def __init__(self, encoder: TextEncoder, texts: list[str], labels=None, batch_size: int = 32, seed: int | None = 0):
-        super().__init__()
+        super().__init__(seed)
         self.encoder, self.labels, self.batch_size = encoder, labels, batch_size
         self.ids = encoder.token_ids(texts)
-        self.random = None if seed is None else np.random.default_rng(seed)
-        self.on_epoch_end()
+        self.go_to(0)
 
     @classmethod
     def in_order(cls, encoder: TextEncoder, texts: list[str], batch_size: int = 128):
@@ -177,12 +177,12 @@ class TextBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Draw the batches of the next epoch."""
         lengths, n, size = np.array([len(text) for text in self.ids]), len(self.ids), self.batch_size
-        order = np.arange(n) if self.random is None else self.random.permutation(n)
-        pool = n if self.random is None else self.POOL * size
+        order = np.arange(n) if self.seed is None else self.random.permutation(n)
+        pool = n if self.seed is None else self.POOL * size
         pools = [order[start : start + pool] for start in range(0, n, pool)]
         by_length = np.concatenate([part[np.argsort(lengths[part], kind="stable")] for part in pools])
         batches = [by_length[start : start + size] for start in range(0, n, size)]
-        if self.random is not None:
+        if self.seed is not None:
             self.random.shuffle(batches)
         # Keras takes what the first two batches share in shape for fixed: let the longest and the shortest come first.
         widths = [lengths[rows].max() for rows in batches]
