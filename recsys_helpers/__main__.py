@@ -100,6 +100,16 @@ def store(
     write_readme()
 
 
+@app.command()
+def full(lesson: Annotated[list[str], typer.Argument(help="Lessons, such as 04.")]) -> None:
+    """For authors: measure lessons in the full profile (tens of minutes each) and put the figures into README."""
+    from recsys_helpers.course import measure_full, write_readme
+
+    fetch()
+    measure_full(lesson)
+    write_readme()
+
+
 def _parameters(pairs: list[str]) -> dict:
     """["seed=3", "profile=quick"] as a dictionary; whole numbers as int."""
     parameters = {}

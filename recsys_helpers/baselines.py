@@ -55,6 +55,26 @@ def item_knn(
     return interaction_matrix(histories, n_items) @ similarity
 
 
+def item_chain(histories: list[np.ndarray], n_items: int, smoothing: float = 10) -> np.ndarray:
+    """Score each item by P(it | the user's last item), a first-order Markov chain; shape (n_users, n_items).
+
+    Counts of pairs of neighbours, plus `smoothing` made-up pairs that follow popularity.
+    """
+    before = np.concatenate([items[:-1] for items in histories]) - 1
+    after = np.concatenate([items[1:] for items in histories]) - 1
+    counts = sparse.csr_matrix((np.ones(len(before)), (before, after)), shape=(n_items, n_items))
+    usual = popularity(histories, n_items)[0] / sum(map(len, histories))
+    last = counts[[items[-1] - 1 for items in histories]].toarray()
+    return (last + smoothing * usual) / (last.sum(axis=1, keepdims=True) + smoothing)
+
+
+def recent_neighbours(histories: list[np.ndarray], n_items: int, last: int = 10, fade: float = 0.6) -> np.ndarray:
+    """Score each item by its similarity to the user's last items, the k-th last weighing fade^k; (n_users, n_items)."""
+    similarity = item_similarity(histories, n_items, neighbours=n_items)
+    recent = [items[-last:][::-1] - 1 for items in histories]
+    return np.stack([fade ** np.arange(len(items)) @ similarity[items] for items in recent])
+
+
 def baseline_ranks(split: NextItemSplit, part: str = "test") -> dict[str, np.ndarray]:
     """Ranks of the targets under popularity and item-kNN, each of shape (n_users,): the first rows of every table."""
     history, target = split.history(part), split.target(part)

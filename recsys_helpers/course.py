@@ -13,8 +13,10 @@ from rich.table import Table
 
 from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
+from recsys_helpers.evaluation import PROTOCOL
 from recsys_helpers.results import LOWER_IS_BETTER, read_results
 
+FULL_PROFILE = notebooks.ROOT / "datasets" / "full_profile.json"
 README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
 
@@ -35,7 +37,7 @@ def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True
             kernel_name="python3",
             progress_bar={"desc": path.stem} if progress else False,
             cwd=str(path.parent),
-            execution_timeout=notebooks.CELL_TIMEOUT,
+            execution_timeout=None if parameters.get("profile") == "full" else notebooks.CELL_TIMEOUT,
             extra_arguments=["--log-level=ERROR"],  # or each kernel warns about its local port
         )
     except PapermillExecutionError as error:
@@ -61,6 +63,18 @@ def run_course(parameters: dict, only: list[str] | None = None, build: Path = no
     return summary
 
 
+def measure_full(names: list[str], seed: int = 7) -> None:
+    """Run lessons in the full profile, and put what they measured into datasets/full_profile.json, by lesson."""
+    for name in names:
+        path = notebooks.find_lesson(name)
+        output = notebooks.ROOT / "build" / "full" / path.name
+        seconds = run_lesson(path, output, {"profile": "full", "seed": seed})
+        rows = read_results(notebooks.read(output))
+        measured = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
+        measured[path.stem] = {"seconds": round(seconds), "seed": seed, "rows": rows}
+        _write_json(FULL_PROFILE, dict(sorted(measured.items())))
+
+
 def headline(rows: list[dict]) -> str:
     """The lesson's last model beside the best of the others, on the first metric and data set that it reports."""
     if not rows:
@@ -81,20 +95,31 @@ def show(summary: list[dict], console: Console | None = None) -> None:
 def measured_markdown() -> str:
     """Course map and results, in Markdown, from what the stored lessons measured."""
     course_map = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
-    figures = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
+    figures = []
     for path in notebooks.lessons():
         notebook = notebooks.read(path)
         seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
-        models = {}
-        for row in rows:
-            band = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
-            figure = f"{row['metric']} {row['value']:.3f}{band}"
-            models.setdefault((row["dataset"], row["model"]), []).append(figure)
-        for (dataset, model), values in models.items():
-            figures.append(f"| {path.stem[:2]} | {dataset} | {model} | {', '.join(values)} |")
-    return "\n".join([*course_map, "", "### Results", "", *figures])
+        figures += _figures(path.stem, rows)
+    header = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
+    full = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
+    parts = [*course_map, "", "### Results", "", *header, *figures]
+    if full:
+        minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
+        parts += ["", f"### Results of the full profile (minutes by lesson, two CPU cores: {minutes})", "", *header]
+        parts += [line for name, run in full.items() for line in _figures(name, run["rows"])]
+    return "\n".join(parts)
+
+
+def _figures(lesson: str, rows: list[dict]) -> list[str]:
+    """One line of the results table for each model on each data set and protocol."""
+    models = {}
+    for row in rows:
+        band = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+        data = row["dataset"] if row["protocol"] == PROTOCOL else f"{row['dataset']}, {row['protocol']}"
+        models.setdefault((data, row["model"]), []).append(f"{row['metric']} {row['value']:.3f}{band}")
+    return [f"| {lesson[:2]} | {data} | {model} | {', '.join(values)} |" for (data, model), values in models.items()]
 
 
 def pictures() -> dict[str, bytes]:
@@ -122,7 +147,7 @@ def write_readme(readme: Path = notebooks.ROOT / "README.md") -> None:
     readme.write_text(f"{head}{begin}\n{measured_markdown()}\n{end}{tail}", encoding="utf-8")
 
 
-def _write_json(path: Path, rows: list[dict]) -> None:
+def _write_json(path: Path, rows: list | dict) -> None:
     scratch = path.with_suffix(".part")
     scratch.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(scratch, path)

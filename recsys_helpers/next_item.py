@@ -53,12 +53,26 @@ class Windows(EpochData):
         return self.inputs[rows], self.targets[rows]
 
 
-def next_item_loss() -> keras.losses.Loss:
+def next_item_loss(smoothing: float = 0.0):
     """Cross-entropy over the whole catalogue; padded positions do not count.
 
+    Args:
+        smoothing: so much of the target is spread evenly over all items.
+
     Source: Klenitskiy and Vasilev, Turning Dross Into Gold Loss, RecSys 2023: full softmax beats one sampled negative.
+    Label smoothing: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7.
     """
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PADDING)
+    if not smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=PADDING)
+    smooth = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=None)
+
+    def loss(items, logits):
+        ops = keras.ops
+        real = ops.cast(ops.not_equal(items, PADDING), logits.dtype)
+        each = smooth(ops.one_hot(items, logits.shape[-1], dtype=logits.dtype), logits)
+        return ops.sum(each * real) / ops.sum(real)
+
+    return loss
 
 
 def next_item_scores(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:

@@ -34,9 +34,10 @@ class Results:
         self.add(model, metric, *interval(values), seconds=seconds, **shared)
 
     def add_ranking(self, model: str, ranks: np.ndarray, seconds=None, **shared) -> None:
-        """Add HR@10 and NDCG@10 of the targets' ranks, shape (n_users,)."""
-        self.add_mean(model, "HR@10", hit(ranks), seconds, **shared)
-        self.add_mean(model, "NDCG@10", ndcg(ranks), seconds, **shared)
+        """Add HR@10 and NDCG@10 of the targets' ranks, shape (n_users,), or (seeds, n_users) for the mean of seeds."""
+        ranks = np.atleast_2d(ranks)
+        self.add_mean(model, "HR@10", hit(ranks).mean(axis=0), seconds, **shared)
+        self.add_mean(model, "NDCG@10", ndcg(ranks).mean(axis=0), seconds, **shared)
 
     def value(self, model: str, metric: str, **shared) -> float:
         """One figure, for a checkpoint; KeyError if it was not added."""

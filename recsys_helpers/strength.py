@@ -137,6 +137,22 @@ def in_batch_loss(log_sampling: np.ndarray | None = None) -> Callable:
     return loss
 
 
+def fading_shares(events: pd.DataFrame, alphas: tuple[float, ...] = (0.3, 0.1, 0.02)) -> np.ndarray:
+    """What each user's earlier events were about, and which of these were liked, the newer ones weighing more.
+
+    Args:
+        events: columns `user_id`, `interest` (categories) and `liked` (0 or 1), by user and time.
+        alphas: how fast a window fades: the event before the last weighs 1 - alpha times as much as the last.
+
+    Returns:
+        Shape (events, windows x 2 x interests); row n knows nothing of event n or later, and is 0 at a user's first.
+    """
+    taken = pd.get_dummies(events["interest"], dtype="float32")
+    both = pd.concat([taken, taken.mul(events["liked"], axis=0).add_suffix(", liked")], axis=1)
+    means = [both.groupby(events["user_id"]).ewm(alpha=alpha).mean() for alpha in alphas]
+    return np.hstack([window.groupby(level=0).shift().fillna(0).to_numpy("float32") for window in means])
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> pd.DataFrame:
     """Predicted against observed: one row for each of `bins` equal intervals of probability that is not empty.
 

@@ -110,6 +110,8 @@ def fit(
             same arguments, a killed run goes on from there and ends with the weights of an unbroken one, and a
             finished run returns at once; more `epochs` train it further. The data has to be `EpochData` or arrays.
 
+    With an optimizer that averages weights (`use_ema=True`), it is the averages that are validated and kept.
+
     Returns:
         One row an epoch: loss, the validation figures, seconds since the start, rows trained per second (the first
         epoch compiles, too), and peak memory in MB so far, of the GPU if there is one, else of the process.
@@ -185,12 +187,14 @@ class _Run(keras.callbacks.Callback):
             )
         count = keras.ops.convert_to_numpy(self.model.metrics[0].count)  # the mean of the loss is weighted by rows
         speed = float(count) / (time.perf_counter() - self.epoch_start)
+        self._swap_averages()
         figures = {name: float(value) for name, value in self.validate().items()} if self.validate else {}
         seconds = time.perf_counter() - self.start
         row = {"epoch": epoch, "loss": loss, **figures, "seconds": seconds}
         self.rows.append(row | {"rows per second": speed, "peak memory, MB": _peak_memory()})
         if figures and self.best_epoch == epoch:
             self.best_weights = self.model.get_weights()
+        self._swap_averages()
         self.model.stop_training = self.stopped
         if self.every and (epoch % self.every == 0 or epoch == self.epochs or self.stopped):
             text = "".join(f", {name} {value:.3f}" for name, value in figures.items())
@@ -200,6 +204,16 @@ class _Run(keras.callbacks.Callback):
                 self._save()
             except CourseError as error:  # the training is worth more than its copy
                 print(f"{error}; the earlier checkpoint stands, training goes on", flush=True)
+
+    def _swap_averages(self) -> None:
+        """Put the optimizer's running means of the weights, if it keeps any, in the place of the weights, and back."""
+        if self.model.optimizer.use_ema:
+            for weight, mean in zip(
+                self.model.trainable_variables, self.model.optimizer._model_variables_moving_average, strict=True
+            ):
+                kept = keras.ops.convert_to_numpy(weight)
+                weight.assign(mean)
+                mean.assign(kept)
 
     def on_train_end(self, logs=None):
         if self.best_weights is not None:

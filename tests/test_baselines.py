@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from recsys_helpers.baselines import baseline_ranks, item_knn, item_similarity, popularity
+from recsys_helpers.baselines import (
+    baseline_ranks,
+    item_chain,
+    item_knn,
+    item_similarity,
+    popularity,
+    recent_neighbours,
+)
 from recsys_helpers.evaluation import hit, ndcg, target_ranks
 from recsys_helpers.movielens import load_movielens
 from recsys_helpers.splits import leave_one_out
@@ -50,6 +57,12 @@ def test_reference_figures_on_movielens(split):
     recbole = item_knn(history, split.n_items, learn_from=split.history("validation"))
     assert hit(target_ranks(recbole, history, target)).mean() == pytest.approx(0.115, abs=0.002)
     assert ndcg(target_ranks(recbole, history, target)).mean() == pytest.approx(0.063, abs=0.002)
+
+
+def test_stated_figures_of_the_baselines_that_know_the_order(split):
+    for model, expected in ((item_chain, (0.145, 0.079)), (recent_neighbours, (0.182, 0.102))):
+        ranks = target_ranks(model(split.history(), split.n_items), split.history(), split.target())
+        assert (hit(ranks).mean(), ndcg(ranks).mean()) == pytest.approx(expected, abs=0.002)
 
 
 def test_no_baseline_learns_from_the_answer(split):

@@ -12,8 +12,8 @@ ITEMS, LENGTH = 20, 8
 
 
 def windows(longest: int = 30) -> next_item.Windows:
-    """64 users; with `longest` 9, windows without padding."""
-    rng = np.random.default_rng(0)
+    """210 windows of 64 users, so that two devices can share the last batch, too; with `longest` 9 none is padded."""
+    rng = np.random.default_rng(3)
     histories = [rng.integers(1, ITEMS + 1, size=rng.integers(9, longest + 1)) for _ in range(64)]
     return next_item.Windows(histories, LENGTH, batch_size=16, seed=3)
 
@@ -61,13 +61,16 @@ def two_devices(folder: str, result: str) -> None:
     np.savez(result, devices=devices, alone=alone["loss"], both=both["loss"])
 
 
-def from_weights(weights: str, result: str) -> None:
-    """Any backend, any number of processes: two epochs from the given weights."""
+def from_weights(weights: str, folder: str, result: str) -> None:
+    """Any backend, any number of processes: two epochs from the given weights.
+
+    With a checkpoint the batches come in the data's own order, the same in every process and on every backend.
+    """
     with training.on_device(), np.load(weights) as file:
         model = transformer()
         model.set_weights([file[name] for name in file.files])
-    log = training.fit(model, windows(), epochs=2)
-    np.savez(result, losses=log["loss"], shares=training._shares(model))
+    log = training.fit(model, windows(), epochs=2, checkpoint=folder)
+    np.savez(result, losses=log["loss"], shares=training._shares(model), rows=float(model.metrics[0].count))
 
 
 if __name__ == "__main__":
