@@ -53,7 +53,8 @@ def next_item_transformer(
     for number in range(1, blocks + 1):
         x = _causal_block(x, width, heads, dropout, number)
     x = keras.layers.LayerNormalization(name="final_norm")(x)
-    return keras.Model(items, embedding(x, reverse=True), name="next_item_transformer")
+    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
+    return keras.Model(items, logits, name="next_item_transformer")
 
 
 def _causal_block(x, width: int, heads: int, dropout: float, number: int):

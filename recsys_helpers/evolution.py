@@ -79,7 +79,7 @@ def next_interest_rnn(cell: str = "LSTM", units: int = 96, dropout: float = 0.3)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Concatenate()([x, keras.layers.Embedding(9, 16)(ahead)])
     x = keras.layers.Dense(64, activation="gelu")(x)
-    return keras.Model([events, ahead], keras.layers.Dense(8)(x), name=f"next_interest_{cell.lower()}")
+    return keras.Model([events, ahead], keras.layers.Dense(8, dtype="float32")(x), name=f"next_interest_{cell.lower()}")
 
 
 def next_item_rnn(
@@ -103,7 +103,8 @@ def next_item_rnn(
     x = getattr(keras.layers, cell)(units, return_sequences=True)(x)
     x = keras.layers.Dense(width)(keras.layers.Dropout(dropout)(x))
     x = keras.layers.LayerNormalization()(x)
-    return keras.Model(items, embedding(x, reverse=True), name=f"next_item_{cell.lower()}")
+    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
+    return keras.Model(items, logits, name=f"next_item_{cell.lower()}")
 
 
 def chain_contexts(before: np.ndarray, ahead: np.ndarray) -> dict[str, np.ndarray]:

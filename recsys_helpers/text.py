@@ -211,7 +211,8 @@ def fine_tuning_model(encoder: TextEncoder, classes: int, frozen_blocks: int, dr
     pooled = keras.layers.GlobalAveragePooling1D()(
         backbone.output["sequence_output"], mask=backbone.input["padding_mask"]
     )
-    return keras.Model(backbone.input, keras.layers.Dense(classes)(keras.layers.Dropout(dropout)(pooled)))
+    logits = keras.layers.Dense(classes, dtype="float32")(keras.layers.Dropout(dropout)(pooled))
+    return keras.Model(backbone.input, logits)
 
 
 def _save(path: Path, vectors: dict[str, np.ndarray]) -> None:

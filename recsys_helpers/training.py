@@ -121,7 +121,7 @@ def fit(
         FloatingPointError: the loss became NaN or infinite.
     """
     if any(str(output.dtype).endswith("float16") for output in getattr(model, "outputs", None) or []):
-        raise CourseError("the model's output has 16 bits, too few to rank by; give its last layer dtype='float32'")
+        raise CourseError("the model's output has 16 bits, too few to rank by; end it with a layer of dtype='float32'")
     if keras.backend.backend() == "tensorflow" and _compute_capability() and model.steps_per_execution == 1:
         model.steps_per_execution, model.train_function = 16, None  # a GPU would wait for Python after each step
     shares = _shares(model)

@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from recsys_helpers import attention, next_item
 from recsys_helpers.backend import keras
+from recsys_helpers.evolution import next_item_rnn
 from recsys_helpers.splits import pad_right
 
 scores = arrays("float64", (3, 5), elements=st.floats(-1e4, 1e4))
@@ -72,3 +73,16 @@ def test_windows_move_by_one_and_cover_every_history():
         data.on_epoch_end()
     assert not np.array_equal(first, data.inputs)
     assert np.array_equal(first, next_item.Windows(histories, length=8, batch_size=2, seed=3).inputs)
+
+
+def test_logits_keep_32_bits_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        models = [attention.next_item_transformer(12, 5, width=8), next_item_rnn(12, width=8, units=8)]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    items = np.arange(1, 6)[None]
+    for model in models:
+        logits = model(items, training=False)
+        assert logits.dtype == "float32" and logits.shape == (1, 5, 13)
+        assert model.get_layer("item_embedding").compute_dtype == "bfloat16"
