@@ -99,6 +99,8 @@ def measured_markdown() -> str:
     figures = []
     for path in notebooks.lessons():
         notebook = notebooks.read(path)
+        if "recsys" not in notebook.metadata:
+            raise CourseError(f"{path.stem} has no stored run; execute it first: python -m recsys_helpers store {path}")
         seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
