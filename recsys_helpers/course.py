@@ -38,7 +38,7 @@ def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True
             progress_bar={"desc": path.stem} if progress else False,
             cwd=str(path.parent),
             execution_timeout=None if parameters.get("profile") == "full" else notebooks.CELL_TIMEOUT,
-            extra_arguments=["--log-level=ERROR"],  # or each kernel warns about its local port
+            extra_arguments=notebooks.QUIET,
         )
     except PapermillExecutionError as error:
         raise CourseError(

@@ -19,6 +19,7 @@ from recsys_helpers.profiles import check_profile
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CELL_TIMEOUT = 600  # seconds
+QUIET = ["--log-level=ERROR"]  # or each kernel warns about its local port
 RELEASE_STEPS = (
     "LockCells ClearSolutions ClearOutput CheckCellMetadata "
     "ClearHiddenTests ClearMarkScheme ComputeChecksums CheckCellMetadata"
@@ -107,6 +108,7 @@ def store(path: Path) -> float:
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=QUIET,
         resources={"metadata": {"path": str(path.parent)}},
     )
     start = time.perf_counter()

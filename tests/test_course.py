@@ -113,3 +113,31 @@ def test_a_readme_without_marks_is_not_overwritten(tmp_path):
     with pytest.raises(CourseError, match="marks"):
         course.write_readme(tmp_path / "README.md")
     assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_full_figures_are_kept_by_lesson_and_shown_in_readme(tmp_path, monkeypatch):
+    path = tmp_path / "notebooks" / "04_small.ipynb"
+    path.parent.mkdir()
+    small_lesson(
+        path,
+        "from recsys_helpers.results import Results\n"
+        "r = Results('04_small', 'toy', 'hard')\nr.add('ours', 'accuracy', 0.9 if profile == 'full' else 0.1)\nr",
+    )
+    monkeypatch.setattr(notebooks, "lessons", lambda: [path])
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(course, "FULL_PROFILE", tmp_path / "full_profile.json")
+    (tmp_path / "full_profile.json").write_text('{"01_other": {"seconds": 60, "seed": 7, "rows": []}}')
+    course.measure_full(["04"])
+    kept = json.loads((tmp_path / "full_profile.json").read_text())
+    assert sorted(kept) == ["01_other", "04_small"] and kept["04_small"]["rows"][0]["value"] == 0.9
+    notebooks.store(path)
+    shown = course.measured_markdown()
+    assert "| 04 | toy, hard | ours | accuracy 0.100 |" in shown.split("full profile")[0]
+    assert "| 04 | toy, hard | ours | accuracy 0.900 |" in shown.split("full profile")[1]
+
+
+def test_a_lesson_that_was_never_stored_is_named(tmp_path, monkeypatch):
+    small_lesson(tmp_path / "00_small.ipynb", "1")
+    monkeypatch.setattr(notebooks, "lessons", lambda: [tmp_path / "00_small.ipynb"])
+    with pytest.raises(CourseError, match="00_small has no stored run"):
+        course.measured_markdown()
