@@ -1,14 +1,14 @@
-# Every target is one call of `python -m recsys_helpers`; this file only makes the environment first.
+# Every target but the benchmark is one call of `python -m recsys_helpers`; this file only makes the environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m recsys_helpers
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab doctor fetch store clean
+.PHONY: help course test lab doctor fetch store bench-recbole clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 course: $(READY)  ## set everything up, run all lessons on real data, show what they measured
 	$(RUN) course
@@ -27,6 +27,9 @@ fetch: $(READY)   ## fetch and verify MovieLens-100K and MiniLM
 
 store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
 	$(RUN) store
+
+bench-recbole: $(READY)  ## for authors, train beside RecBole on two CPU cores (half an hour)
+	$(BIN)/python tests/benchmarks/recbole_speed.py $(if $(BUDGET),--budget $(BUDGET))
 
 clean:  ## remove the environment and everything that was built
 	rm -rf .venv build

@@ -1,0 +1,158 @@
+"""`make bench-recbole`: how long RecBole and the course's models train for the same validation NDCG@10.
+
+RecBole trains each model for a budget of seconds; its best NDCG@10 is the target. The course's model then trains until
+it reaches that. Shape, dropout, learning rate, data, split, metric and two CPU cores are the same. Seconds count
+training without evaluation; the course's begin before its model is built, so compilation is in.
+
+RecBole has an environment of its own, build/recbole-env, which pip fills: 1.6 GB with PyTorch's CPU build. On Linux
+with x86-64, PyPI has PyTorch with CUDA only, some 3 GB more to download: let pip's own settings, such as
+PIP_FIND_LINKS, name a place that has the CPU build.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from recsys_helpers.errors import CourseError
+from recsys_helpers.movielens import load_movielens
+from recsys_helpers.splits import NextItemSplit, leave_one_out
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build"
+RECBOLE = "recbole==1.2.1"
+REQUIREMENTS = [RECBOLE, "torch==2.13.0", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80"]  # newest it takes
+PEER = {"self-attention": "SASRec", "GRU": "GRU4Rec"}
+NDCG = "NDCG@10"
+LENGTH, SEED = 50, 7
+TIMES_FASTER = 5  # at least
+
+
+class Done(Exception):
+    """Ends `training.fit` from within its validation."""
+
+
+def main(
+    budget: Annotated[float, typer.Option(help="Seconds that RecBole may train each model.")] = 600,
+    model: Annotated[list[str] | None, typer.Option(help="self-attention or GRU; both by default.")] = None,
+) -> None:
+    """Measure, print a table, write build/recbole_speed.json; fails unless the course is five times faster."""
+    use_two_cores()
+    python = recbole_environment()
+    data = load_movielens()
+    split = leave_one_out(data.ratings, data.films["film_id"])
+    rows = []
+    for name in model or PEER:
+        print(f"RecBole's {PEER[name]} trains for {budget:.0f} s", flush=True)
+        theirs = best([row for row in recbole_epochs(python, name, split, budget) if row["seconds"] <= budget])
+        if not theirs:
+            raise CourseError(f"RecBole's {PEER[name]} trained no epoch in {budget:.0f} s; give a larger --budget")
+        print(f"the course's {name} trains until {NDCG} is {theirs[NDCG]:.4f}", flush=True)
+        ours = best(our_epochs(name, split, theirs[NDCG], budget))
+        ratio = theirs["seconds"] / ours["seconds"] if ours[NDCG] >= theirs[NDCG] else 0.0  # 0: never reached
+        rows.append({"model": name, "library": RECBOLE, **theirs, "ratio": 1.0})
+        rows.append({"model": name, "library": "this course", **ours, "ratio": ratio})
+    table = pd.DataFrame(rows).rename(columns={NDCG: f"{NDCG} validation", "epoch": "epochs"})
+    table = table.round({f"{NDCG} validation": 4, "seconds": 1, "ratio": 1})
+    table.to_json(BUILD / "recbole_speed.json", orient="records", indent=1)
+    print(table.to_string(index=False))
+    slow = [f"{row['model']} {row['ratio']:.1f}" for row in rows[1::2] if row["ratio"] < TIMES_FASTER]
+    if slow:
+        raise CourseError(f"less than {TIMES_FASTER} times faster than RecBole: {', '.join(slow)}")
+
+
+def best(epochs: list[dict]) -> dict | None:
+    return max(epochs, key=lambda epoch: epoch[NDCG], default=None)
+
+
+def use_two_cores() -> None:
+    """For this process and those that it starts; TensorFlow must not have started yet."""
+    os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"], "2")
+    # OpenMP's threads, RecBole's, spin while they wait, which makes them far slower where another program wants a core
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "PASSIVE"}
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+
+
+def recbole_environment() -> Path:
+    """The Python of build/recbole-env, installed first if it is not there."""
+    folder = BUILD / "recbole-env"
+    python, stamp = folder / "bin" / "python", folder / "ready.json"
+    if stamp.exists() and json.loads(stamp.read_text()) == REQUIREMENTS:
+        return python
+    if sys.version_info[:2] != (3, 11):
+        raise CourseError(
+            "RecBole 1.2.1 installs on Python 3.11 only; make .venv with it: make clean, make doctor PYTHON=python3.11"
+        )
+    print(f"installing {RECBOLE} and PyTorch into {folder}", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    log = folder / "pip.log"
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--log", log, *REQUIREMENTS]
+    if subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        raise CourseError(f"pip could not install RecBole: see {log}")
+    stamp.write_text(json.dumps(REQUIREMENTS))
+    return python
+
+
+def recbole_epochs(python: Path, name: str, split: NextItemSplit, budget: float) -> list[dict]:
+    """One row an epoch: epoch, seconds, NDCG@10."""
+    folder = BUILD / "recbole"
+    (folder / "films").mkdir(parents=True, exist_ok=True)
+    places = [(user, item, place) for user, items in enumerate(split.sequences) for place, item in enumerate(items)]
+    # the place stands for the time: RecBole's has 32 bits, and would not keep ties in the order of the file
+    header = ["user_id:token", "item_id:token", "time:float"]
+    pd.DataFrame(places, columns=header).to_csv(folder / "films" / "films.inter", sep="\t", index=False)
+    command = [python, "-W", "ignore", Path(__file__).with_name("recbole_side.py"), PEER[name], folder, str(budget)]
+    log = folder / f"{PEER[name]}.log"
+    with open(log, "w") as errors:
+        done = subprocess.run(
+            command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=errors
+        )
+    if done.returncode:
+        raise CourseError(f"RecBole's {PEER[name]} stopped: see {log}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+
+
+def our_epochs(name: str, split: NextItemSplit, target: float, budget: float) -> list[dict]:
+    """One row an epoch, until the target is reached or the budget spent."""
+    from recsys_helpers import next_item, training
+    from recsys_helpers.attention import next_item_transformer
+    from recsys_helpers.backend import keras
+    from recsys_helpers.evolution import next_item_rnn
+
+    keras.utils.set_random_seed(SEED)
+    rows, evaluation, start = [], 0.0, time.perf_counter()
+
+    def validate() -> dict[str, float]:
+        nonlocal evaluation
+        begin = time.perf_counter()
+        figures = next_item.validation_metrics(model, split, LENGTH)
+        rows.append({"epoch": len(rows) + 1, "seconds": begin - start - evaluation, NDCG: figures[NDCG]})
+        evaluation += time.perf_counter() - begin
+        if figures[NDCG] >= target or rows[-1]["seconds"] >= budget:
+            raise Done
+        return figures
+
+    if name == "GRU":
+        model = next_item_rnn(split.n_items, "GRU", width=64, units=128)
+    else:
+        model = next_item_transformer(split.n_items, LENGTH, width=64, blocks=1, heads=2)
+    model.compile(keras.optimizers.Adam(3e-3), next_item.next_item_loss())
+    windows = next_item.Windows(split.history("validation"), LENGTH, seed=SEED)
+    with contextlib.suppress(Done):
+        training.fit(model, windows, epochs=10_000, validate=validate, lines=0)
+    return rows
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except CourseError as error:
+        sys.exit(str(error))
