@@ -17,6 +17,7 @@ from recsys_helpers.evaluation import PROTOCOL
 from recsys_helpers.results import CEILINGS, LOWER_IS_BETTER, read_results
 
 FULL_PROFILE = notebooks.ROOT / "datasets" / "full_profile.json"
+SPEED = notebooks.ROOT / "datasets" / "recbole_speed.json"
 README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
 
@@ -112,6 +113,14 @@ def measured_markdown() -> str:
         minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
         parts += ["", f"### Results of the full profile (minutes by lesson, two CPU cores: {minutes})", "", *header]
         parts += [line for name, run in full.items() for line in _figures(name, run["rows"])]
+    if SPEED.exists():
+        parts += ["", "### Training to the same validation NDCG@10, two CPU cores, one run (`make bench-recbole`)", ""]
+        parts += [
+            "| Model | Library | Validation NDCG@10 | Seconds of training | Epochs | Times as fast |",
+            "|---|---|---|---|---|---|",
+        ]
+        line = "| {model} | {library} | {NDCG@10 validation:.3f} | {seconds:.0f} | {epochs} | {ratio:.1f} |"
+        parts += [line.format(**row) for row in json.loads(SPEED.read_text(encoding="utf-8"))]
     return "\n".join(parts)
 
 
