@@ -121,6 +121,10 @@ def measured_markdown() -> str:
         ]
         line = "| {model} | {library} | {NDCG@10 validation:.3f} | {seconds:.0f} | {epochs} | {ratio:.1f} |"
         parts += [line.format(**row) for row in json.loads(SPEED.read_text(encoding="utf-8"))]
+        parts += [
+            "",
+            "One seed, on a machine with other work; RecBole had not converged. Seeds and load move the ratio.",
+        ]
     return "\n".join(parts)
 
 

@@ -102,7 +102,7 @@ def next_item_rnn(
     x = keras.layers.Dropout(dropout)(embedding(items) * (width**0.5 / 2))
     x = getattr(keras.layers, cell)(units, return_sequences=True)(x)
     x = keras.layers.Dense(width)(keras.layers.Dropout(dropout)(x))
-    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.LayerNormalization(name="final_norm")(x)
     logits = keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
     return keras.Model(items, logits, name=f"next_item_{cell.lower()}")
 

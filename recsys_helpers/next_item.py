@@ -78,16 +78,19 @@ def next_item_loss(smoothing: float = 0.0):
 def next_item_scores(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:
     """Scores of every item after each user's history; shape (n_users, n_items), column j is item j + 1.
 
-    The score is read at the last item of the history, not at the last column of the padded window.
+    The score is read at the last item of the history, not at the last column of the padded window: it is the state of
+    layer `final_norm` there times the rows of `item_embedding`, as in the model's own output layer.
     """
     windows = pad_right(histories, length)
     last = (windows != PADDING).sum(axis=1) - 1
-    scores = []
+    hidden = keras.Model(model.input, model.get_layer("final_norm").output)  # scores at one position, not at all
+    states = []
     for start in range(0, len(windows), batch_size):
         rows = slice(start, start + batch_size)
-        logits = keras.ops.convert_to_numpy(model(windows[rows], training=False))
-        scores.append(logits[np.arange(len(logits)), last[rows], 1:])
-    return np.concatenate(scores)
+        everywhere = keras.ops.cast(hidden(windows[rows], training=False), "float32")
+        states.append(keras.ops.convert_to_numpy(everywhere)[np.arange(len(windows[rows])), last[rows]])
+    items = keras.ops.convert_to_numpy(model.get_layer("item_embedding").embeddings)
+    return np.concatenate(states) @ items[1:].T
 
 
 def ranking_on(model: keras.Model, split: NextItemSplit, length: int, part: str = "validation") -> np.ndarray:

@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from recsys_helpers import evolution
+from recsys_helpers import evolution, next_item
+from recsys_helpers.attention import next_item_transformer
 from recsys_helpers.baselines import item_chain, recent_neighbours
 from recsys_helpers.interest_world import load_interest_world
+from recsys_helpers.splits import pad_right
 
 
 def test_shares_after_a_context_by_hand():
@@ -89,3 +91,12 @@ def test_chain_and_recent_neighbours_by_hand():
     recent = recent_neighbours(histories, 5, last=2, fade=0.5)
     assert recent[0, 0] == pytest.approx(2 / 6**0.5 + 0.5)  # like item 3, and half as much like item 2
     assert recent.shape == (3, 5) and recent[:, 4].tolist() == [0, 0, 0]
+
+
+def test_scores_are_those_of_the_output_layer_at_the_last_item():
+    histories = [np.arange(1, 9), np.arange(3, 6), np.arange(1, 40) % 50 + 1]
+    windows = pad_right(histories, 20)
+    last = (windows > 0).sum(axis=1) - 1
+    for model in (next_item_transformer(60, 20), evolution.next_item_rnn(60)):
+        whole = np.asarray(model(windows, training=False))[np.arange(3), last, 1:]
+        assert np.allclose(next_item.next_item_scores(model, histories, 20), whole, atol=1e-5)
