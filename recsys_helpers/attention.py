@@ -3,6 +3,7 @@
 import numpy as np
 
 from recsys_helpers.backend import keras, keras_nlp
+from recsys_helpers.next_item import item_embedding, item_logits
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -39,13 +40,7 @@ def next_item_transformer(
     Source: Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018.
     """
     items = keras.Input((None,), dtype="int32", name="items")
-    embedding = keras_nlp.layers.ReversibleEmbedding(
-        n_items + 1,
-        width,
-        mask_zero=True,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=width**-0.5),
-        name="item_embedding",
-    )
+    embedding = item_embedding(n_items, width)
     x = embedding(items)
     x = x * (width**0.5 / 2)  # an item has to weigh more than its position (Vaswani et al. 2017, section 3.4)
     x = x + keras_nlp.layers.PositionEmbedding(length, name="position_embedding")(x)
@@ -53,7 +48,7 @@ def next_item_transformer(
     for number in range(1, blocks + 1):
         x = _causal_block(x, width, heads, dropout, number)
     x = keras.layers.LayerNormalization(name="final_norm")(x)
-    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
+    logits = item_logits(embedding, x)
     return keras.Model(items, logits, name="next_item_transformer")
 
 

@@ -5,8 +5,9 @@ Events are numbered from 0 where they index a matrix, and from 1 where they go i
 
 import numpy as np
 
-from recsys_helpers.backend import keras, keras_nlp
+from recsys_helpers.backend import keras
 from recsys_helpers.interest_world import InterestWorld
+from recsys_helpers.next_item import item_embedding, item_logits
 
 FIRST = 129  # the event before the first one
 CONTEXTS = 9 * 9 * 4  # two interests or none before, the domain of the last event and of the one to come
@@ -92,18 +93,12 @@ def next_item_rnn(
     and Wolf, Using the Output Embedding to Improve Language Models, EACL 2017.
     """
     items = keras.Input((None,), dtype="int32", name="items")
-    embedding = keras_nlp.layers.ReversibleEmbedding(
-        n_items + 1,
-        width,
-        mask_zero=True,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=width**-0.5),
-        name="item_embedding",
-    )
+    embedding = item_embedding(n_items, width)
     x = keras.layers.Dropout(dropout)(embedding(items) * (width**0.5 / 2))
     x = getattr(keras.layers, cell)(units, return_sequences=True)(x)
     x = keras.layers.Dense(width)(keras.layers.Dropout(dropout)(x))
     x = keras.layers.LayerNormalization(name="final_norm")(x)
-    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
+    logits = item_logits(embedding, x)
     return keras.Model(items, logits, name=f"next_item_{cell.lower()}")
 
 

@@ -5,7 +5,7 @@ All positions of a window are trained at once: position t sees items 1..t and pr
 
 import numpy as np
 
-from recsys_helpers.backend import keras
+from recsys_helpers.backend import keras, keras_nlp
 from recsys_helpers.evaluation import hit, ndcg, target_ranks
 from recsys_helpers.splits import PADDING, NextItemSplit, pad_right
 from recsys_helpers.training import EpochData
@@ -51,6 +51,22 @@ class Windows(EpochData):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
         return self.inputs[rows], self.targets[rows]
+
+
+def item_embedding(n_items: int, width: int) -> keras.layers.Layer:
+    """Vectors of the items 1..n_items, which the output layer reads backwards; item 0 is padding and masked."""
+    return keras_nlp.layers.ReversibleEmbedding(
+        n_items + 1,
+        width,
+        mask_zero=True,
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=width**-0.5),
+        name="item_embedding",
+    )
+
+
+def item_logits(embedding: keras.layers.Layer, x):
+    """States (batch, length, width) -> logits (batch, length, n_items + 1), in 32 bits under mixed precision too."""
+    return keras.layers.Activation("linear", dtype="float32", name="logits")(embedding(x, reverse=True))
 
 
 def next_item_loss(smoothing: float = 0.0):
