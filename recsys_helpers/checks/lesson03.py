@@ -75,6 +75,7 @@ def judge_biases(damped_biases):
             "mu",
             (by_user, "that is the mean of the users' means; mu is the mean of all ratings, each counting once."),
             (by_film, "that is the mean of the films' means; mu is the mean of all ratings, each counting once."),
+            (np.median(rating), "that is the median; mu is the mean of all ratings, so that what is left sums to 0."),
             (3, "3 is the middle of the scale; mu is the mean of all ratings."),
         )
         b_user = shrunk_mean(user, rest, n_users, damping)

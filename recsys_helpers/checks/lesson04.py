@@ -88,6 +88,10 @@ def _judge_smoothed(estimate_transitions, histories, n, smoothing):
                 "you count a step from one user's last event to the next user's first; nobody took it. "
                 "Count within each history.",
             ),
+            (
+                shares(sum(step_counts([history[i::2]], n) for history in histories for i in (0, 1)) + smoothing),
+                "you count what came two events later; a step goes to the very next event.",
+            ),
             (shares(each_once + smoothing), once),
             (shares((counts > 0) + smoothing), once),
             (shares(counts), "the smoothing makes no difference: add it to every count before you divide."),
@@ -181,6 +185,10 @@ def judge_evolve(evolve):
             (
                 mixed,
                 "you mix users: in a batch each user is a row, so P^T goes to the other side and becomes I @ P.",
+            ),
+            (
+                (1 - noise) * after @ transition + noise * uniform,
+                "you took two steps at once: multiply by P one time.",
             ),
             (
                 article,

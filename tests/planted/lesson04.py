@@ -80,6 +80,7 @@ def filled(filler):
 
 RIGHT["04.1"] = [(transitions,), (transitions_by_one_hot,), (transitions_with_loops,)]
 WRONG["04.1"] = [
+    ((lambda h, n, s: transitions([part[i::2] for part in h for i in (0, 1)], n, s),), "two events later"),
     ((lambda h, n, s: transitions([np.concatenate(h)], n, s),), "next user's first"),
     ((transitions_once,), "np.add.at"),
     (estimate(lambda c, s, n: uniform_where_unseen(rows(c))), "smoothing makes no difference"),
@@ -145,6 +146,7 @@ RIGHT["04.2"] = [
     (lambda now, P, b: Tensor(((1 - b) * (P.T @ now.T).T + np.full(now.shape, b / now.shape[-1])).astype("float32")),),
 ]
 WRONG["04.2"] = [
+    ((lambda now, P, b: evolve(now, P @ P, b),), "two steps at once"),
     ((article,), "article's step: P I"),
     ((lambda now, P, b: scaled(article(now, P, b)),), "scaled the article's step"),
     ((lambda now, P, b: article(now, P.T, b),), "article's noise, written out"),
@@ -161,7 +163,7 @@ WRONG["04.2"] = [
     ((lambda now, P, b: (1 - b) * (P.T @ now) + b / len(P),), "you mix users"),
     ((evolve_at_random,), "two calls"),
     ((lambda now, P, b: now,), "nothing moved"),
-    ((lambda now, P, b: evolve(now, P @ P, b),), "with noise 0.2: "),
+    ((lambda now, P, b: evolve(now, P @ P @ P, b),), "with noise 0.2: "),
     ((lambda now, P, b: evolve(np.atleast_2d(now), P, b),), "should have shape (4,)"),
 ]
 
