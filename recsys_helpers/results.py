@@ -5,7 +5,7 @@ import pandas as pd
 
 from recsys_helpers.evaluation import hit, interval, ndcg
 
-CEILINGS = ("the optimum", "true strength")  # what no model can beat, known in InterestWorld only
+CEILINGS = ("the optimum", "true strength", "oracle")  # what models are measured against: they know what is hidden
 LOWER_IS_BETTER = ("RMSE", "log loss", "calibration error")
 MIME = "application/vnd.recsys.results+json"
 COLUMNS = ["lesson", "dataset", "protocol", "model", "metric", "value", "low", "high", "seconds"]
