@@ -46,14 +46,18 @@ def next_item_transformer(
     x = x + keras_nlp.layers.PositionEmbedding(length, name="position_embedding")(x)
     x = keras.layers.Dropout(dropout)(x)
     for number in range(1, blocks + 1):
-        x = _causal_block(x, width, heads, dropout, number)
+        x = causal_block(x, width, heads, dropout, number)
     x = keras.layers.LayerNormalization(name="final_norm")(x)
     logits = item_logits(embedding, x)
     return keras.Model(items, logits, name="next_item_transformer")
 
 
-def _causal_block(x, width: int, heads: int, dropout: float, number: int):
-    """x + attention(norm(x)), then x + mlp(norm(x)): the norm stands before each part, which trains more calmly."""
+def causal_block(x, width: int, heads: int, dropout: float, number: int = 1):
+    """(batch, length, width) -> the same: x + attention(norm(x)), then x + mlp(norm(x)); no position sees a later one.
+
+    The norm stands before each part, which trains more calmly: Xiong et al., On Layer Normalization in the Transformer
+    Architecture, ICML 2020.
+    """
     normed = keras.layers.LayerNormalization(name=f"attention_norm_{number}")(x)
     look = keras.layers.MultiHeadAttention(heads, width // heads, dropout=dropout, name=f"attention_{number}")
     x = x + keras.layers.Dropout(dropout)(look(normed, normed, use_causal_mask=True))

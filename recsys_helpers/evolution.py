@@ -5,8 +5,9 @@ Events are numbered from 0 where they index a matrix, and from 1 where they go i
 
 import numpy as np
 
-from recsys_helpers.backend import keras
-from recsys_helpers.interest_world import InterestWorld
+from recsys_helpers.attention import causal_block
+from recsys_helpers.backend import keras, keras_nlp
+from recsys_helpers.interest_world import LONGEST, InterestWorld
 from recsys_helpers.next_item import item_embedding, item_logits
 
 FIRST = 129  # the event before the first one
@@ -69,18 +70,30 @@ def interest_windows(world: InterestWorld, user_ids: np.ndarray) -> tuple[list[n
     return [events, ahead], interests
 
 
-def next_interest_rnn(cell: str = "LSTM", units: int = 96, dropout: float = 0.3) -> keras.Model:
-    """(events, ahead) as in `interest_windows` -> logits (users, length, 8) of the interest of each event to come."""
+def next_interest_model(kind: str = "LSTM", units: int = 96, dropout: float = 0.3) -> keras.Model:
+    """(events, ahead) as in `interest_windows` -> logits (users, length, 8) of the interest of each event to come.
+
+    Args:
+        kind: "LSTM", "GRU" or "self-attention" (two causal blocks with positions up to the longest history).
+        units: width of the state.
+    """
     events, ahead = (
         keras.Input((None,), dtype="int32", name="events"),
         keras.Input((None,), dtype="int32", name="ahead"),
     )
-    x = keras.layers.Embedding(FIRST + 1, 64)(events)
-    x = getattr(keras.layers, cell)(units, return_sequences=True)(x)
-    x = keras.layers.Dropout(dropout)(x)
+    if kind == "self-attention":
+        x = keras.layers.Embedding(FIRST + 1, units)(events)
+        x = x + keras_nlp.layers.PositionEmbedding(LONGEST)(x)
+        for number in (1, 2):
+            x = causal_block(x, units, 4, dropout, number)
+        x = keras.layers.LayerNormalization()(x)
+    else:
+        x = keras.layers.Embedding(FIRST + 1, 64)(events)
+        x = getattr(keras.layers, kind)(units, return_sequences=True)(x)
+        x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Concatenate()([x, keras.layers.Embedding(9, 16)(ahead)])
     x = keras.layers.Dense(64, activation="gelu")(x)
-    return keras.Model([events, ahead], keras.layers.Dense(8, dtype="float32")(x), name=f"next_interest_{cell.lower()}")
+    return keras.Model([events, ahead], keras.layers.Dense(8, dtype="float32")(x), name="next_interest")
 
 
 def next_item_rnn(

@@ -78,9 +78,17 @@ def test_networks_do_not_see_what_is_to_come(cell):
     assert np.allclose(first[:, :5], second[:, :5], atol=1e-6)
     assert not np.allclose(first[:, 5:], second[:, 5:], atol=1e-3)
     assert first.shape == (1, 8, 11)
-    reader = evolution.next_interest_rnn(cell, units=8)
-    one, other = (np.asarray(reader([x, np.ones_like(x)], training=False)) for x in (items, changed))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "self-attention"])
+def test_readers_do_not_see_what_is_to_come(kind):
+    events = np.arange(1, 9)[None].astype("int32")
+    changed = events.copy()
+    changed[0, 5:] = 9
+    reader = evolution.next_interest_model(kind, units=8)
+    one, other = (np.asarray(reader([x, np.ones_like(x)], training=False)) for x in (events, changed))
     assert np.allclose(one[:, :5], other[:, :5], atol=1e-6) and one.shape == (1, 8, 8)
+    assert not np.allclose(one[:, 5:], other[:, 5:], atol=1e-4)
 
 
 def test_chain_and_recent_neighbours_by_hand():
