@@ -435,6 +435,20 @@ def interest_given_scenario(world: InterestWorld, rows: np.ndarray, scenario: st
     return world.model.interest[taste, focus, domain, acted_in if scenario is None else SCENARIOS.index(scenario)]
 
 
+def take_items(world: InterestWorld, rows: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Items taken at these rows if their scenario had been a new one, positions in `world.items`, shape (rows,).
+
+    Args:
+        rows: positions in `world.interactions`; user, focus and domain are as they were there.
+        weights: how the new scenario reweights each interest, shape (8,).
+    """
+    wanted = interest_given_scenario(world, rows, "home") * weights  # at home all weights are 1
+    interest = _pick(wanted / wanted.sum(axis=1, keepdims=True), rng.random(len(rows)))
+    rank = _pick(world.model.popularity, rng.random(len(rows)))
+    known = world.items.assign(popularity_rank=world.truth.items.popularity_rank)
+    return _by_group(known)[world.interactions.domain.cat.codes.to_numpy()[rows], interest, rank]
+
+
 def strength_optimum(world: InterestWorld, rows: np.ndarray) -> np.ndarray:
     """True P(liked) at these rows of `world.interactions`, shape (rows,), for one who knows focus and quality."""
     events = world.interactions.iloc[rows]

@@ -55,6 +55,21 @@ def attention_map(
     return ax
 
 
+def signed_map(values: np.ndarray, rows: list[str], columns: list[str], title: str, ax: Axes) -> Axes:
+    """Values of shape (rows, columns) around 0 as orange (less) and purple (more), with the numbers written in."""
+    end = np.abs(values).max()
+    ax.imshow(values, cmap="PuOr", vmin=-max(end, 1), vmax=max(end, 1), aspect="auto")
+    ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_title(title)
+    ax.grid(False)
+    for row, column in np.ndindex(*values.shape):
+        value = values[row, column]
+        colour = "white" if abs(value) > 0.6 * max(end, 1) else "#1a202c"
+        ax.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=colour)
+    return ax
+
+
 def bars_with_interval(
     table: pd.DataFrame, value: str, low: str, high: str, label: str, ax: Axes | None = None
 ) -> Axes:

@@ -66,9 +66,13 @@ class Results:
         return {"text/html": table.to_html(), "text/plain": table.to_string(), MIME: self.rows}
 
 
+def as_text(figure: tuple[float, float, float], sign: str = "") -> str:
+    """(value, low, high) as "value [low, high]"; `sign="+"` writes the sign of gains."""
+    return "{:{s}.3f} [{:{s}.3f}, {:{s}.3f}]".format(*figure, s=sign)
+
+
 def _figure(row: dict) -> str:
-    value = f"{row['value']:.3f}"
-    return value if row["low"] is None else f"{value} [{row['low']:.3f}, {row['high']:.3f}]"
+    return f"{row['value']:.3f}" if row["low"] is None else as_text((row["value"], row["low"], row["high"]))
 
 
 def read_results(notebook) -> list[dict]:

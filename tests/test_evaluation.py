@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ranx import Qrels, Run, evaluate
 
-from recsys_helpers.evaluation import compare, hit, interval, ndcg, target_ranks
+from recsys_helpers.evaluation import auc_by_draw, auc_interval, compare, hit, interval, ndcg, target_ranks
 
 SEEN = [np.array([1, 2])]
 TARGET = np.array([4])
@@ -76,3 +76,25 @@ def test_compare_has_one_row_a_model():
     table = compare({"good": np.array([1, 2, 30]), "bad": np.array([50, 60, 70])})
     assert table.loc["good", "HR@10"] == pytest.approx(2 / 3, abs=1e-4)
     assert table.loc["bad", "NDCG@10"] == 0
+
+
+def test_auc_against_scikit_learn_with_ties_and_weights():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    scores, labels, users = rng.integers(0, 8, 300), rng.integers(0, 2, 300), rng.integers(0, 20, 300)
+    draws = np.vstack([np.ones(20), rng.multinomial(20, np.full(20, 0.05), size=5)])
+    ours = auc_by_draw(scores, labels, users, draws)
+    theirs = [roc_auc_score(labels, scores, sample_weight=counts[users]) for counts in draws]
+    assert np.allclose(ours, theirs)
+
+
+def test_auc_interval_of_a_difference_draws_the_same_users_for_both():
+    rng = np.random.default_rng(0)
+    labels, users = rng.integers(0, 2, 600), np.repeat(np.arange(40), 15)
+    first = labels + rng.normal(size=600)
+    value, low, high = auc_interval(first, labels, users)
+    assert low < value < high and 0.7 < value < 0.85
+    assert auc_interval(first, labels, users, minus=first) == (0, 0, 0)
+    gain = auc_interval(first, labels, users, minus=first + 0.2 * rng.normal(size=600))
+    assert gain[2] - gain[1] < (high - low) / 2

@@ -1,8 +1,9 @@
 """`make bench-recbole`: how long RecBole and the course's models train for the same validation NDCG@10.
 
 RecBole trains each model for a budget of seconds; its best NDCG@10 is the target. The course's model then trains until
-it reaches that. Shape, dropout, learning rate, data, split, metric and two CPU cores are the same. Seconds count
-training without evaluation; the course's begin before its model is built, so compilation is in.
+it reaches that, with three seeds, of which the one in the middle counts. Shape, dropout, learning rate, data, split,
+metric and two CPU cores are the same. Seconds count training without evaluation; the course's begin before its model
+is built, so compilation is in. CPU seconds, of all threads, are measured too: other work moves them less.
 
 RecBole has an environment of its own, build/recbole-env, which pip fills: 1.6 GB with PyTorch's CPU build. On Linux
 with x86-64, PyPI has PyTorch with CUDA only, some 3 GB more to download: let pip's own settings, such as
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 
@@ -32,7 +34,7 @@ RECBOLE = "recbole==1.2.1"
 REQUIREMENTS = [RECBOLE, "torch==2.13.0", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80"]  # newest it takes
 PEER = {"self-attention": "SASRec", "GRU": "GRU4Rec"}
 NDCG = "NDCG@10"
-LENGTH, SEED = 50, 7
+LENGTH, SEEDS = 50, (7, 8, 9)
 TIMES_FASTER = 5  # at least
 
 
@@ -56,12 +58,14 @@ def main(
         if not theirs:
             raise CourseError(f"RecBole's {PEER[name]} trained no epoch in {budget:.0f} s; give a larger --budget")
         print(f"the course's {name} trains until {NDCG} is {theirs[NDCG]:.4f}", flush=True)
-        ours = best(our_epochs(name, split, theirs[NDCG], budget))
-        ratio = theirs["seconds"] / ours["seconds"] if ours[NDCG] >= theirs[NDCG] else 0.0  # 0: never reached
-        rows.append({"model": name, "library": RECBOLE, **theirs, "ratio": 1.0})
-        rows.append({"model": name, "library": "this course", **ours, "ratio": ratio})
+        runs = [best(our_epochs(name, split, theirs[NDCG], budget, seed)) for seed in SEEDS]
+        ours = sorted(runs, key=lambda run: run["seconds"])[len(runs) // 2]
+        reached = all(run[NDCG] >= theirs[NDCG] for run in runs)  # a ratio of 0 says that a seed never did
+        ratios = {key: theirs[of] / ours[of] * reached for key, of in (("ratio", "seconds"), ("CPU ratio", "cpu"))}
+        rows.append({"model": name, "library": RECBOLE, **theirs, "ratio": 1.0, "CPU ratio": 1.0})
+        rows.append({"model": name, "library": "this course", **ours, **ratios})
     table = pd.DataFrame(rows).rename(columns={NDCG: f"{NDCG} validation", "epoch": "epochs"})
-    table = table.round({f"{NDCG} validation": 4, "seconds": 1, "ratio": 1})
+    table = table.round({f"{NDCG} validation": 4, "seconds": 1, "cpu": 1, "ratio": 1, "CPU ratio": 1})
     (ROOT / "datasets" / "recbole_speed.json").write_text(json.dumps(table.to_dict("records"), indent=1) + "\n")
     write_readme()
     print(table.to_string(index=False))
@@ -122,22 +126,28 @@ def recbole_epochs(python: Path, name: str, split: NextItemSplit, budget: float)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
 
 
-def our_epochs(name: str, split: NextItemSplit, target: float, budget: float) -> list[dict]:
+def clocks() -> np.ndarray:
+    """Seconds by the clock, and seconds of CPU in all threads of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def our_epochs(name: str, split: NextItemSplit, target: float, budget: float, seed: int) -> list[dict]:
     """One row an epoch, until the target is reached or the budget spent."""
     from recsys_helpers import next_item, training
     from recsys_helpers.attention import next_item_transformer
     from recsys_helpers.backend import keras
     from recsys_helpers.evolution import next_item_rnn
 
-    keras.utils.set_random_seed(SEED)
-    rows, evaluation, start = [], 0.0, time.perf_counter()
+    keras.utils.set_random_seed(seed)
+    rows, evaluation, start = [], np.zeros(2), clocks()
 
     def validate() -> dict[str, float]:
         nonlocal evaluation
-        begin = time.perf_counter()
+        begin = clocks()
         figures = next_item.validation_metrics(model, split, LENGTH)
-        rows.append({"epoch": len(rows) + 1, "seconds": begin - start - evaluation, NDCG: figures[NDCG]})
-        evaluation += time.perf_counter() - begin
+        seconds, cpu = map(float, begin - start - evaluation)
+        rows.append({"epoch": len(rows) + 1, "seconds": seconds, "cpu": cpu, NDCG: figures[NDCG]})
+        evaluation += clocks() - begin
         if figures[NDCG] >= target or rows[-1]["seconds"] >= budget:
             raise Done
         return figures
@@ -147,7 +157,7 @@ def our_epochs(name: str, split: NextItemSplit, target: float, budget: float) ->
     else:
         model = next_item_transformer(split.n_items, LENGTH, width=64, blocks=1, heads=2)
     model.compile(keras.optimizers.Adam(3e-3), next_item.next_item_loss())
-    windows = next_item.Windows(split.history("validation"), LENGTH, seed=SEED)
+    windows = next_item.Windows(split.history("validation"), LENGTH, seed=seed)
     with contextlib.suppress(Done):
         training.fit(model, windows, epochs=10_000, validate=validate, lines=0)
     return rows
