@@ -207,10 +207,10 @@ class _Run(keras.callbacks.Callback):
 
     def _swap_averages(self) -> None:
         """Put the optimizer's running means of the weights, if it keeps any, in the place of the weights, and back."""
-        if self.model.optimizer.use_ema:
-            for weight, mean in zip(
-                self.model.trainable_variables, self.model.optimizer._model_variables_moving_average, strict=True
-            ):
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)  # float16 scales the loss
+        if optimizer.use_ema:
+            means = optimizer._model_variables_moving_average
+            for weight, mean in zip(self.model.trainable_variables, means, strict=True):
                 kept = keras.ops.convert_to_numpy(weight)
                 weight.assign(mean)
                 mean.assign(kept)

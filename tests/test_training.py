@@ -378,3 +378,21 @@ def test_tensorflow_and_jax_agree(on_jax):
     results, _ = on_jax
     assert np.allclose(results["tensorflow"]["losses"], results["one"]["losses"], atol=1e-3)
     assert results["one"]["losses"][1] < results["one"]["losses"][0]
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "with loss scaling, as under float16"])
+def test_averaged_weights_are_validated_and_kept(data, scaled):
+    model = linear()
+    optimizer = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.999)
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer, "mse")
+    seen = []
+
+    def validate():
+        seen.append(model.get_weights()[0].copy())
+        return {"epochs": float(len(seen))}
+
+    first = model.get_weights()[0].copy()
+    log = training.fit(model, data, 3, validate, batch_size=8, lines=0)
+    assert log["loss"].iloc[-1] < 0.1 * log["loss"].iloc[0]  # the weights themselves moved far
+    assert 0 < np.abs(seen[-1] - first).max() < 0.2  # their mean, over so few steps, hardly
+    assert np.allclose(model.get_weights()[0], seen[-1])
