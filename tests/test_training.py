@@ -394,5 +394,5 @@ def test_averaged_weights_are_validated_and_kept(data, scaled):
     first = model.get_weights()[0].copy()
     log = training.fit(model, data, 3, validate, batch_size=8, lines=0)
     assert log["loss"].iloc[-1] < 0.1 * log["loss"].iloc[0]  # the weights themselves moved far
-    assert 0 < np.abs(seen[-1] - first).max() < 0.2  # their mean, over so few steps, hardly
+    assert 0 < np.abs(seen[-1] - first).max() < 0.5  # their mean, from the first step on, little
     assert np.allclose(model.get_weights()[0], seen[-1])
