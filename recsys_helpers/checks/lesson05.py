@@ -60,6 +60,7 @@ def _judge_scores(match, interest, contents, what):
         (dot / own, "the items' lengths are still in, so that a long vector wins: divide by them too."),
         (dot / lengths, "the user's length is still in: the order is right, but no score is a cosine. Divide by it."),
         (dot / (own * lengths) ** 2, "you divide by squared lengths: take the root of the sums of squares."),
+        (dot / (own + lengths), "you add the two lengths: divide by their product, or a long vector still wins."),
         (
             dot / (abs(interest).sum() * abs(contents).sum(1)),
             "you divide by sums of entries; the length is the root of the sum of squares.",
@@ -70,6 +71,7 @@ def _judge_scores(match, interest, contents, what):
             "you took the length of each interest, over the items; each item has a length, over its interests.",
         ),
         (1 - right, "that is the cosine distance, small where they match: return the cosine."),
+        (abs(right), "you dropped the sign: a user who points away from an item would match it all the same."),
         (-right, "the sign is turned: a match has a high score."),
         (np.arccos(right.clip(-1, 1)), "that is the angle, small where they match: return its cosine."),
         (apart, "that is the distance between the vectors: asked is the cosine of their angle."),
@@ -225,6 +227,8 @@ def _judge_aligned(got, source, target, what):
             "your rows are not the source's, all moved alike: row i stays user i, by one matrix and one shift for all."
         )
     uncentred = "the source's mean went through the matrix: take it off before."
+    flat = "you took the mean of all entries, or of each row: each column has its own, axis=0."
+    matrices = white @ colour, inverse.T @ high.T
     compare(
         got.mean(0),
         there,
@@ -232,7 +236,9 @@ def _judge_aligned(got, source, target, what):
         (here, "the mean is still the source's: take it off before, put on the target's after."),
         (there * 0, "the result is centred: put on the target's mean."),
         (here + there, "both means are in: take off the source's before you put on the target's."),
-        *(((here @ m) + shift, uncentred) for m in (white @ colour, inverse.T @ high.T) for shift in (0, there)),
+        *(((here @ m) + shift, uncentred) for m in matrices for shift in (0, there)),
+        (there * 0 + target.mean(), flat),
+        *(((here - source.mean()) @ m + shift, flat) for m in matrices for shift in (there, target.mean())),
     )
     moved = spread(got)
     if near(moved, wanted):
@@ -270,6 +276,11 @@ def _judge_aligned(got, source, target, what):
         (after(inverse.T, high), "the target's L is not transposed: rows are coloured by L.T."),
         (after(white, wanted), "you colour with the covariance itself: it takes its root."),
         (after(colour, white), "the order is turned: whiten first, then colour."),
+        (
+            wanted * (len(target) - 1) / (len(source) - 1),
+            "you left the sums of squares undivided, so the larger domain counts as the wider: divide each by its own "
+            "number of users.",
+        ),
         (after(wide), "you add I, which drowns the variances: add epsilon * I."),
     ):
         if near(moved, variant):
@@ -330,6 +341,10 @@ def judge_fuse(fuse):
             (np.where(n >= k, known, over), "you switch at k events: asked is a gate that opens bit by bit."),
             (mix(np.minimum(n / k, 1)), "your gate is n / k, full at k events: n / (n + k) is half open there."),
             (mix(n / (n + 1)), "your gate is n / (n + 1) whatever k is."),
+            (
+                mix(gate**0.5),
+                "you took the root of the gate, so that it is half open at k / 3 events: n / (n + k) is at k events.",
+            ),
             (mix(1 - np.exp(-n / k)), "your gate opens exponentially: asked is n / (n + k)."),
             (
                 mix(n / total),

@@ -20,6 +20,7 @@ def misread(scenario: np.ndarray, n_scenarios: int):
     """Scenarios that a row may be given by mistake, each with its message."""
     yield 0 * scenario, "every row gets what belongs to scenario 0: index with `scenario`, which names each row's own."
     yield 0 * scenario + scenario[0], "every row gets what belongs to the first row's scenario: each row has its own."
+    yield scenario - 1, "every row gets what belongs to the scenario before its own: scenarios count from 0."
     yield (
         np.arange(len(scenario)) % n_scenarios,
         "row i gets what belongs to scenario i; its scenario is scenario[i]: index with the whole array.",
@@ -33,6 +34,13 @@ def wrong_kernels(shared: np.ndarray, own: np.ndarray, scenario: np.ndarray):
     yield shared + 0 * mine, "the scenario's kernel makes no difference: multiply the shared kernel by it."
     yield mine, "the shared kernel makes no difference, and a small scenario is left to itself: multiply the two."
     yield shared * (1 + mine), "you add 1 to the scenario's kernel: it starts from ones, so they stand in it already."
+    with np.errstate(invalid="ignore"):
+        power = shared**mine
+    yield (
+        power,
+        "you raise the shared kernel to the power of the scenario's: a negative entry has none, and a 0 there turns no "
+        "input off. Multiply them, entry by entry.",
+    )
     yield shared * own.mean(0) + 0 * mine, "you average the scenarios' kernels: each row takes that of its scenario."
     if shared.shape[0] == shared.shape[1]:
         yield mine @ shared, "that is a matrix product, the scenario's kernel first: multiply them entry by entry."
@@ -163,7 +171,7 @@ def judge_mixture(mixture):
 )
 def judge_star(star_layer):
     rng = np.random.default_rng(62)
-    for rows, scenarios, size, out in (([1, 2, 0, 1], 3, 3, 3), ([2, 1, 0, 3, 2], 4, 3, 2), ([1], 2, 2, 4)):
+    for rows, scenarios, size, out in (([2, 1, 0, 1], 3, 3, 3), ([2, 1, 0, 3, 2], 4, 3, 2), ([1], 2, 2, 4)):
         scenario, x, shared = np.array(rows), rng.normal(size=(len(rows), size)), rng.normal(size=(size, out))
         own, bias = rng.normal(size=(scenarios, size, out)), rng.normal(size=out)
         biases = rng.normal(size=(scenarios, out))
@@ -247,6 +255,7 @@ def judge_attend(attend):
             "the outputs",
             (right @ keys, "you mix the keys; they only say whom to ask. Mix the values."),
             *wrong_sums(right, values),
+            (by_row(scores, values), "you mix by the scores: their softmax, which you return, weighs the values."),
             (values[np.arange(batch), right.argmax(1)], "you take the best expert's value alone: mix them all."),
             (right @ values, "`weights @ values` gives every row's weights to every row's values: row by row instead."),
             (right @ values[0], "all rows mix the first row's values: each row has its own."),
@@ -323,6 +332,7 @@ def _judge_auc(returned, scores, labels, scenario, n):
         (each(lambda s, y: auc(s, y, tie=1)), "a tie counts as won with you, so that equal scores for all get 1."),
         (each(by_place), "you break ties by the place in the table: equal scores are a tie, and count one half."),
         (1 - right, "you count the pairs in the wrong order: the liked one should score higher."),
+        (2 * right - 1, "that is Gini, 2 AUC - 1, where chance is 0: the AUC is the share of pairs won, chance is .5."),
         *(
             (
                 np.where(known, right, filler),
@@ -439,6 +449,10 @@ def _judge_shares(got, counts, prior, strength):
             ((counts + prior) / (n + 1), "you add one event in all, whatever `strength` is."),
             ((counts + prior) / (n + strength), "you add the prior once and divide as if it were `strength` times."),
             ((own + prior) / 2, "half own, half prior, whatever was seen: with more events the own ones weigh more."),
+            (
+                np.where(n > strength, own, prior),
+                "you switch to the own shares above `strength` events: blend, so that each event moves them a bit.",
+            ),
             (
                 (own + strength * prior) / (1 + strength),
                 "you weigh shares by `strength`, and 10 events as 10,000: add to the counts, then divide.",

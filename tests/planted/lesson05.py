@@ -57,10 +57,12 @@ WRONG["05.1"] = [
     ((lambda u, c: c @ unit(u),), "items' lengths are still in"),
     ((lambda u, c: unit(c) @ u,), "user's length is still in"),
     ((lambda u, c: c @ u / ((c**2).sum(1) * (u**2).sum()),), "squared lengths"),
+    ((lambda u, c: c @ u / (np.linalg.norm(c, axis=1) + np.linalg.norm(u)),), "add the two lengths"),
     ((lambda u, c: c @ u / (abs(c).sum(1) * abs(u).sum()),), "sums of entries"),
     ((lambda u, c: c @ u / (np.linalg.norm(c) * np.linalg.norm(u)),), "share one length"),
     ((lambda u, c: unit(c, axis=0) @ unit(u),), "length of each interest"),
     (scored(lambda s: 1 - s), "cosine distance"),
+    (scored(abs), "points away from an item"),
     (scored(lambda s: -s), "sign is turned"),
     (scored(lambda s: np.arccos(s)), "that is the angle"),
     ((lambda u, c: np.linalg.norm(c - u, axis=1),), "that is the distance"),
@@ -204,6 +206,11 @@ def big_epsilon(S, T, epsilon):
     return (S - S.mean(0)) @ power(cov(S) + one, -0.5) @ power(cov(T) + one, 0.5) + T.mean(0)
 
 
+def undivided(S, T, epsilon):
+    C, D = (cov(x) * (len(x) - 1) + epsilon * np.eye(x.shape[1]) for x in (S, T))
+    return (S - S.mean(0)) @ symmetric(C, D) + T.mean(0)
+
+
 RIGHT["05.3"] = [moved(symmetric), moved(triangular), moved(by_components), (align_with_loops,), (align_tensor,)]
 WRONG["05.3"] = [
     (moved(lambda C, D: np.eye(len(C))), "only the mean was moved"),
@@ -221,11 +228,13 @@ WRONG["05.3"] = [
     ),
     (moved(lambda C, D: power(C, -0.5) @ D), "colour with the covariance itself"),
     (moved(lambda C, D: power(D, 0.5) @ power(C, -0.5)), "order is turned"),
+    ((undivided,), "undivided"),
     ((big_epsilon,), "you add I, which"),
     (moved(symmetric, onto=lambda S, T: S.mean(0)), "mean is still the source's"),
     (moved(symmetric, onto=lambda S, T: 0), "is centred"),
     (moved(symmetric, onto=lambda S, T: S.mean(0) + T.mean(0)), "both means are in"),
     (moved(symmetric, of=lambda S: S, onto=lambda S, T: 0), "went through the matrix"),
+    (moved(symmetric, of=lambda S: S - S.mean(), onto=lambda S, T: T.mean()), "the mean of all entries"),
     ((lambda S, T, e: moved(symmetric)[0](T, S, e),), "the target stays"),
     ((lambda S, T, e: T[np.arange(len(S)) % len(T)],), "not the source's, all moved alike"),
     ((lambda S, T, e: moved(symmetric)[0](S, T, e)[:, :2],), "should have shape (300, 3)"),
@@ -299,6 +308,7 @@ WRONG["05.4"] = [
     (parts(lambda n, o, t, k: np.where(n >= k, o, t)), "switch at k events"),
     (gated(lambda n, k: np.minimum(n / k, 1)), "full at k events"),
     (gated(lambda n, k: n / (n + 1)), "whatever k is"),
+    (gated(lambda n, k: np.sqrt(n / (n + k))), "root of the gate"),
     (gated(lambda n, k: 1 - np.exp(-n / k)), "opens exponentially"),
     (gated(lambda n, k: n / n.sum()), "share of all events"),
     (gated(lambda n, k: n / n.max()), "busiest user"),
