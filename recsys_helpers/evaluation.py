@@ -36,6 +36,24 @@ def target_ranks(scores: np.ndarray, history: list[np.ndarray], target: np.ndarr
     return 1 + higher + share * equal
 
 
+def sampled_ranks(
+    scores: np.ndarray, history: list[np.ndarray], target: np.ndarray, others: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Rank of each target among itself and so many unseen items drawn at random, shape (n_users,); ties in the middle.
+
+    For lesson 07, which shows what is wrong with it. The other arguments are those of `target_ranks`.
+
+    Source: Krichene and Rendle, On Sampled Metrics for Item Recommendation, KDD 2020.
+    """
+    scores, one = np.asarray(scores, dtype="float64"), np.arange(len(target))
+    draw = rng.random(scores.shape)
+    draw[np.repeat(one, [len(items) for items in history]), np.concatenate(history) - 1] = 2  # never drawn
+    draw[one, target - 1] = 2
+    drawn = np.take_along_axis(scores, np.argpartition(draw, others, axis=1)[:, :others], axis=1)
+    wanted = scores[one, target - 1][:, None]
+    return 1 + (drawn > wanted).sum(axis=1) + (drawn == wanted).sum(axis=1) / 2
+
+
 def hit(ranks: np.ndarray, k: int = 10) -> np.ndarray:
     """1.0 where the target is among the first k, else 0.0; its mean over users is the hit rate HR@k."""
     return (np.asarray(ranks) <= k).astype("float64")
@@ -114,6 +132,33 @@ def auc_interval(
         0 if minus is None else auc_by_draw(minus, labels, users, draws)
     )
     return float(value), *map(float, np.quantile(drawn, [0.025, 0.975]))
+
+
+def policy_value(
+    rewards: np.ndarray, weights: np.ndarray, users: np.ndarray, resamples: int = 1000
+) -> dict[str, tuple[float, float, float]]:
+    """What another policy would have earned an event, (value, low, high) with 95% bootstrap intervals over users.
+
+    Args:
+        rewards: of each logged event, shape (events,). users: whose event it is, shape (events,).
+        weights: probability of the item under the new policy / under the one that showed it, shape (events,).
+
+    Returns:
+        "inverse propensity", the mean of weight times reward, and "self-normalised", which divides by the sum of the
+        weights instead of their number.
+
+    Source: Horvitz and Thompson, JASA 1952; Swaminathan and Joachims, The Self-Normalized Estimator for Counterfactual
+    Learning, NeurIPS 2015.
+    """
+    _, users = np.unique(users, return_inverse=True)
+    sums = np.stack([np.bincount(users, values) for values in (weights * rewards, np.ones(len(users)), weights)])
+    draws = np.random.default_rng(0).integers(0, sums.shape[1], (resamples, sums.shape[1]))
+    drawn, whole = sums[:, draws].sum(axis=2), sums.sum(axis=1)
+    figures = {}
+    for place, name in enumerate(("inverse propensity", "self-normalised"), start=1):
+        low, high = np.quantile(drawn[0] / drawn[place], [0.025, 0.975])
+        figures[name] = (float(whole[0] / whole[place]), float(low), float(high))
+    return figures
 
 
 def compare(ranks: dict[str, np.ndarray], k: int = 10) -> pd.DataFrame:

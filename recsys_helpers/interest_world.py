@@ -456,6 +456,29 @@ def strength_optimum(world: InterestWorld, rows: np.ndarray) -> np.ndarray:
     return world.model.strength(q, world.truth.items.quality.to_numpy()[events.item_id - 1])
 
 
+def propensity(world: InterestWorld, rows: np.ndarray) -> np.ndarray:
+    """P(the item that was shown | user, moment, scenario, domain) at these rows of `world.interactions`, (rows,)."""
+    events, wanted = world.interactions.iloc[rows], interest_given_scenario(world, rows)
+    shown = (1 - world.model.exploration) * wanted + world.model.exploration / 8
+    rank = world.truth.items.popularity_rank.to_numpy()[events.item_id - 1]
+    return shown[np.arange(len(events)), events.interest.cat.codes] * world.model.popularity[rank]
+
+
+def like_rate(world: InterestWorld, rows: np.ndarray, policy: np.ndarray) -> float:
+    """Mean P(liked) over these rows of `world.interactions`, had `policy` chosen the items.
+
+    Args:
+        policy: P(item | its domain), shape (items,); sums to 1 within each domain.
+    """
+    wanted, happened = interest_given_scenario(world, rows), world.interactions.domain.cat.codes.to_numpy()[rows]
+    domain, subject = world.items.domain.cat.codes.to_numpy(), world.items.interest.cat.codes.to_numpy()
+    quality, total = world.truth.items.quality.to_numpy(), 0.0
+    for place in product(range(len(DOMAINS)), range(8)):
+        items, moments = (domain == place[0]) & (subject == place[1]), happened == place[0]
+        total += (world.model.strength(wanted[moments, place[1], None], quality[items]) @ policy[items]).sum()
+    return total / len(rows)
+
+
 def _state(world: InterestWorld, rows: np.ndarray) -> tuple[np.ndarray, ...]:
     """Codes of taste, focus, domain and scenario at these rows."""
     events = world.interactions.iloc[rows]

@@ -83,6 +83,21 @@ def bars_with_interval(
     return ax
 
 
+def told_and_true(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """One line a row of `table`, from the figure that is true (dot) to the one that was told (diamond)."""
+    ax = ax or plt.subplots(figsize=(7.5, 0.9 + 0.34 * len(table)))[1]
+    rows = range(len(table))
+    ax.hlines(rows, table["true"], table["told"], color=GREY, linewidth=3)
+    ax.scatter(table["true"], rows, color=BLUE, zorder=3, label="true")
+    ax.scatter(table["told"], rows, color=ORANGE, zorder=3, label="told", marker="D")
+    ax.set_yticks(rows, table.index)
+    ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.grid(axis="y", visible=False)
+    ax.legend()
+    return ax
+
+
 def short(title: str, letters: int = 22) -> str:
     """A title cut to fit under an axis."""
     return title if len(title) <= letters else title[: letters - 1].rstrip() + "…"

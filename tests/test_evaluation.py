@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ranx import Qrels, Run, evaluate
 
-from recsys_helpers.evaluation import auc_by_draw, auc_interval, compare, hit, interval, ndcg, target_ranks
+from recsys_helpers.evaluation import (
+    auc_by_draw,
+    auc_interval,
+    compare,
+    hit,
+    interval,
+    ndcg,
+    policy_value,
+    sampled_ranks,
+    target_ranks,
+)
 
 SEEN = [np.array([1, 2])]
 TARGET = np.array([4])
@@ -98,3 +108,24 @@ def test_auc_interval_of_a_difference_draws_the_same_users_for_both():
     assert auc_interval(first, labels, users, minus=first) == (0, 0, 0)
     gain = auc_interval(first, labels, users, minus=first + 0.2 * rng.normal(size=600))
     assert gain[2] - gain[1] < (high - low) / 2
+
+
+def test_a_rank_among_drawn_items_is_what_chance_makes_of_the_full_rank():
+    rng = np.random.default_rng(0)
+    scores, history = np.tile(np.arange(40.0), (4000, 1)), [np.array([40, 39])] * 4000
+    ranks = sampled_ranks(scores, history, np.full(4000, 29), others=9, rng=rng)
+    assert ranks.mean() == pytest.approx(1 + 9 * 9 / 37, abs=0.05)  # 9 of the 37 unseen others are better
+    assert ranks.min() >= 1 and ranks.max() <= 10
+    assert (sampled_ranks(0 * scores, history, np.full(4000, 29), 9, rng) == 5.5).all()
+
+
+def test_inverse_propensity_finds_what_another_policy_earns():
+    rng = np.random.default_rng(0)
+    shown, wanted, earns = np.array([0.7, 0.2, 0.1]), np.array([0.1, 0.2, 0.7]), np.array([0.1, 0.5, 0.9])
+    item, users = rng.choice(3, 20_000, p=shown), np.repeat(np.arange(500), 40)
+    rewards = (rng.random(20_000) < earns[item]).astype(float)
+    values = policy_value(rewards, (wanted / shown)[item], users)
+    for value, low, high in values.values():
+        assert low < wanted @ earns < high and low < value < high and high - low < 0.1
+    same = policy_value(rewards, np.ones(20_000), users)
+    assert same["inverse propensity"] == same["self-normalised"] and same["self-normalised"][0] == rewards.mean()

@@ -412,3 +412,19 @@ def test_majority_then_markov_chains_then_the_optimum(world, test_users, optimum
     mean = {"accuracy": [r.sum() / len(truth) for r in right], "log loss": [x.sum() / len(truth) for x in loss]}
     assert np.allclose(mean["accuracy"], [0.136, 0.465, 0.472, 0.550], atol=0.003)
     assert np.allclose(mean["log loss"], [2.079, 1.664, 1.609, 1.286], atol=0.005)
+
+
+def test_propensities_are_what_the_log_shows(world):
+    chance = iw.propensity(world, np.arange(len(world.interactions)))
+    assert ((chance > 0) & (chance < 1)).all()
+    assert (1 / chance).mean() == pytest.approx(600, rel=0.05)  # each of a domain's items, by chance, weighs 1
+
+
+def test_the_like_rate_of_a_policy_that_shows_one_book_and_one_song(world):
+    rows = np.arange(0, len(world.interactions), 7)
+    shows = np.array([np.flatnonzero(world.items["domain"] == domain)[3] for domain in iw.DOMAINS])
+    item = shows[world.interactions["domain"].cat.codes.to_numpy()[rows]]
+    subject, quality = world.items["interest"].cat.codes.to_numpy()[item], world.truth.items["quality"].to_numpy()[item]
+    wanted = iw.interest_given_scenario(world, rows)[np.arange(len(rows)), subject]
+    policy = np.bincount(shows, minlength=len(world.items))
+    assert iw.like_rate(world, rows, policy) == pytest.approx(world.model.strength(wanted, quality).mean())
