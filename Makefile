@@ -30,6 +30,7 @@ store: $(READY)   ## for authors, execute and store every notebook, write exerci
 
 bench-recbole: $(READY)  ## for authors, train beside RecBole on two CPU cores (half an hour)
 	$(BIN)/python tests/benchmarks/recbole_speed.py $(if $(BUDGET),--budget $(BUDGET))
+	$(BIN)/python tests/benchmarks/recbole_reference.py --epochs 0
 
 clean:  ## remove the environment and everything that was built
 	rm -rf .venv build

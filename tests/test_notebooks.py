@@ -22,7 +22,7 @@ def by_name(paths):
 
 
 def test_there_are_lessons_and_solutions():
-    assert [path.stem[:2] for path in notebooks.lessons()] == ["00", "01", "02", "03", "04", "05", "06"]
+    assert [path.stem[:2] for path in notebooks.lessons()] == ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
     assert {path.name for path in notebooks.solutions()} <= {path.name for path in notebooks.lessons()}
 
 
