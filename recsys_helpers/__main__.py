@@ -110,6 +110,29 @@ def full(lesson: Annotated[list[str], typer.Argument(help="Lessons, such as 04."
     write_readme()
 
 
+@app.command()
+def leaderboard(
+    data: Annotated[list[str] | None, typer.Option(help="movielens or world; both by default.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Such as GRU; can be given again; all by default.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
+    seed: int = 7,
+) -> None:
+    """Train every model of the course under one protocol, and rank them; what is done is not done again."""
+    from recsys_helpers import leaderboard as board
+    from recsys_helpers.course import write_readme
+
+    models = board.choose(model or [])
+    logs = board.read_logs(data or board.DATA)
+    outcomes, failed = board.run(logs, models, profile, seed)
+    rows = board.rows(logs, outcomes)
+    board.show(rows)
+    if failed:
+        raise CourseError(f"{len(failed)} failed: {'; '.join(failed)}")
+    if profile == "full" and (set(logs), set(models)) == (set(board.DATA), set(board.MODELS)):
+        board.write(rows, seed)
+        write_readme()
+
+
 def _parameters(pairs: list[str]) -> dict:
     """["seed=3", "profile=quick"] as a dictionary; whole numbers as int."""
     parameters = {}

@@ -14,10 +14,12 @@ from rich.table import Table
 from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation import PROTOCOL
-from recsys_helpers.results import CEILINGS, LOWER_IS_BETTER, read_results
+from recsys_helpers.results import CEILINGS, LOWER_IS_BETTER, as_text, read_results
 
 FULL_PROFILE = notebooks.ROOT / "datasets" / "full_profile.json"
 SPEED = notebooks.ROOT / "datasets" / "recbole_speed.json"
+LEADERBOARD = notebooks.ROOT / "datasets" / "leaderboard.json"
+REFERENCE = notebooks.ROOT / "datasets" / "recbole_reference.json"
 README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
 
@@ -60,7 +62,7 @@ def run_course(parameters: dict, only: list[str] | None = None, build: Path = no
         measured = read_results(notebooks.read(output))
         rows += measured
         summary.append({"lesson": path.stem, "seconds": seconds, "headline": headline(measured)})
-        _write_json(build / "results.json", rows)
+        write_json(build / "results.json", rows)
     return summary
 
 
@@ -73,7 +75,7 @@ def measure_full(names: list[str], seed: int = 7) -> None:
         rows = read_results(notebooks.read(output))
         measured = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
         measured[path.stem] = {"seconds": round(seconds), "seed": seed, "rows": rows}
-        _write_json(FULL_PROFILE, dict(sorted(measured.items())))
+        write_json(FULL_PROFILE, dict(sorted(measured.items())))
 
 
 def headline(rows: list[dict]) -> str:
@@ -126,7 +128,38 @@ def measured_markdown() -> str:
             "",
             "The middle one of our three seeds against one of RecBole's, which had not converged.",
         ]
+    if LEADERBOARD.exists():
+        parts += _leaderboard(json.loads(LEADERBOARD.read_text(encoding="utf-8")))
     return "\n".join(parts)
+
+
+def _leaderboard(board: dict) -> list[str]:
+    """README's section on what `python -m recsys_helpers leaderboard` measured: a table for each data set."""
+    minutes = sum(row["cpu"] for row in board["rows"]) / 60
+    parts = ["", f"### Leaderboard: every model, one protocol, full profile ({minutes:.0f} CPU minutes)"]
+    for data in dict.fromkeys(row["data"] for row in board["rows"]):
+        parts += ["", f"{data}, {PROTOCOL}, seed {board['seed']}", ""]
+        parts += ["| Model | NDCG@10 | HR@10 | Gain in NDCG@10 over popularity | CPU s | Parameters | Memory, MB |"]
+        parts += ["|---|---|---|---|---|---|---|"]
+        for row in board["rows"]:
+            if row["data"] == data:
+                figures = [as_text(row["NDCG@10"]), as_text(row["HR@10"]), as_text(row["gain over popularity"], "+")]
+                cost = [f"{row['cpu']:.0f}", f"{row['parameters']:,}", f"{row['MB']:.0f}"]
+                parts.append(f"| {' | '.join([row['model'], *figures, *cost])} |")
+    parts += ["", "Memory is the peak of the whole process; Python, TensorFlow and the data are about 1,000 MB of it."]
+    if REFERENCE.exists():
+        reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
+        parts += [
+            "",
+            f"Reference: {reference['library']} on MovieLens-100K, which counts without the validation film",
+            "",
+        ]
+        parts += ["| Model | NDCG@10 | HR@10 | Ours, counted likewise: NDCG@10 | HR@10 |", "|---|---|---|---|---|"]
+        for row in reference["rows"]:
+            figures = [row.get(key) for key in ("NDCG@10", "HR@10", "ours NDCG@10", "ours HR@10")]
+            shown = ["" if value is None else f"{value:.3f}" for value in figures]
+            parts.append(f"| {' | '.join([row['model'], *shown])} |")
+    return parts
 
 
 def _figures(lesson: str, rows: list[dict]) -> list[str]:
@@ -164,7 +197,7 @@ def write_readme(readme: Path = notebooks.ROOT / "README.md") -> None:
     readme.write_text(f"{head}{begin}\n{measured_markdown()}\n{end}{tail}", encoding="utf-8")
 
 
-def _write_json(path: Path, rows: list | dict) -> None:
+def write_json(path: Path, rows: list | dict) -> None:
     scratch = path.with_suffix(".part")
     scratch.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(scratch, path)

@@ -107,14 +107,20 @@ def recbole_environment() -> Path:
     return python
 
 
-def recbole_epochs(python: Path, name: str, split: NextItemSplit, budget: float) -> list[dict]:
-    """One row an epoch: epoch, seconds, NDCG@10."""
+def write_films(split: NextItemSplit) -> Path:
+    """The split in RecBole's format; returns its data folder."""
     folder = BUILD / "recbole"
     (folder / "films").mkdir(parents=True, exist_ok=True)
     places = [(user, item, place) for user, items in enumerate(split.sequences) for place, item in enumerate(items)]
     # the place stands for the time: RecBole's has 32 bits, and would not keep ties in the order of the file
     header = ["user_id:token", "item_id:token", "time:float"]
     pd.DataFrame(places, columns=header).to_csv(folder / "films" / "films.inter", sep="\t", index=False)
+    return folder
+
+
+def recbole_epochs(python: Path, name: str, split: NextItemSplit, budget: float) -> list[dict]:
+    """One row an epoch: epoch, seconds, NDCG@10."""
+    folder = write_films(split)
     command = [python, "-W", "ignore", Path(__file__).with_name("recbole_side.py"), PEER[name], folder, str(budget)]
     log = folder / f"{PEER[name]}.log"
     with open(log, "w") as errors:

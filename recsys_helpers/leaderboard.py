@@ -1,0 +1,216 @@
+"""Every model of the course under one protocol, on two data sets: `python -m recsys_helpers leaderboard`.
+
+Leave one out in time, every item that the user has not taken is a candidate, tied scores share the middle rank. Each
+model runs in a process of its own, and what came out is kept in build/leaderboard until its program or data change.
+"""
+
+import ast
+import difflib
+import hashlib
+import inspect
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from recsys_helpers import contestants
+from recsys_helpers.baselines import popularity
+from recsys_helpers.contestants import MODELS
+from recsys_helpers.course import LEADERBOARD, write_json
+from recsys_helpers.errors import CourseError
+from recsys_helpers.evaluation import hit, interval, ndcg, target_ranks
+from recsys_helpers.interest_world import load_interest_world
+from recsys_helpers.log import Log, log_of
+from recsys_helpers.movielens import load_movielens
+from recsys_helpers.notebooks import ROOT
+from recsys_helpers.profiles import check_profile
+from recsys_helpers.results import as_text
+
+DATA = {"movielens": load_movielens, "world": load_interest_world}
+Outcomes = dict[str, dict[str, dict]]  # by data set and model: what `measure` gives
+
+
+def read_logs(names: Iterable[str] = DATA) -> dict[str, Log]:
+    """The logs of these data sets; CourseError for a name that does not exist."""
+    _check(names, DATA, "data set")
+    return {name: log_of(DATA[name]()) for name in names}
+
+
+def choose(names: Iterable[str]) -> dict[str, Callable]:
+    """These models in the order of `MODELS`, all where none is named; CourseError for one that does not exist."""
+    _check(names, MODELS, "model")
+    return {name: model for name, model in MODELS.items() if not names or name in names}
+
+
+def _check(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    for name in set(names) - set(known):
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise CourseError(f"{what} {name!r} does not exist; {meant}There are: {', '.join(known)}")
+
+
+def run(
+    logs: dict[str, Log], models: dict[str, Callable], profile: str, seed: int, build: Path = ROOT / "build"
+) -> tuple[Outcomes, list[str]]:
+    """Train and measure each model on each log, unless that was done before: (outcomes, what failed and why)."""
+    check_profile(profile)
+    outcomes, failed, console = {name: {} for name in logs}, [], Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(logs) * len(models))
+        for data, log in logs.items():
+            for name, model in models.items():
+                bar.update(task, description=f"{data}: {name}")
+                path = build / "leaderboard" / f"{profile}-{seed}" / f"{data}-{name.replace(' ', '-')}.json"
+                try:
+                    outcomes[data][name] = outcome = remembered(path, log, model, profile, seed)
+                    found = f"NDCG@10 {ndcg(outcome['ranks']).mean():.3f}, {outcome['seconds']:.0f} s"
+                except Exception as error:  # of whatever kind: the others go on, and the command fails in the end
+                    found = f"failed: {type(error).__name__}: {error}"
+                    failed.append(f"{data}, {name}: {type(error).__name__}: {error}")
+                console.print(f"{data}: {name}: {found}", highlight=False, markup=False, soft_wrap=True)
+                bar.advance(task)
+    return outcomes, failed
+
+
+def remembered(path: Path, log: Log, model: Callable, profile: str, seed: int) -> dict:
+    """The outcome kept at this path, if it is of this program and these data, else a new one."""
+    key = fingerprint(log, model)
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["fingerprint"] == key:
+            return kept
+    outcome = in_child(measure, log, model, profile, seed) | {"fingerprint": key}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, outcome)
+    return outcome
+
+
+def in_child(function: Callable, *arguments):
+    """Call it in a fresh process, so that memory is its own and a crash does not end the others."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _end_with_parent() -> None:
+    """In the child: who kills the parent does not want a network to train on."""
+    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+
+
+def measure(log: Log, model: Callable, profile: str, seed: int) -> dict:
+    """Ranks of the test items, seconds by the clock and of the CPU, parameters, and peak memory of this process in MB.
+
+    Memory is all that the process ever held: Python, TensorFlow and the data are in it.
+    """
+    start, busy = time.perf_counter(), time.process_time()
+    scores, parameters = model(log, "test", seed, profile)
+    took = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - busy}
+    ranks = target_ranks(scores, log.split.history(), log.split.target())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": peak}
+
+
+def fingerprint(log: Log, model: Callable) -> str:
+    """Of the data and of the program that the model may run; comments and layout do not count."""
+    frames = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (log.events, log.items)]
+    arrays = [*frames, log.subjects, log.split.item_ids, np.concatenate(log.split.sequences)]
+    data = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+    return hashlib.sha256(data + program(model).encode()).hexdigest()
+
+
+def program(model: Callable) -> str:
+    """The model's function, what that names in `contestants`, and every module of this package that those import."""
+    package = Path(contestants.__file__).parent
+    named, own = {}, ast.parse(inspect.getsource(contestants))
+    for node in own.body:
+        if isinstance(node, ast.ImportFrom):
+            named |= {alias.name: ast.ImportFrom(node.module, [alias], 0) for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            named |= {name.id: node for name in ast.walk(node.targets[0]) if isinstance(name, ast.Name)}
+        elif hasattr(node, "name"):
+            named[node.name] = node
+    del named["MODELS"]  # or each model would depend on all
+
+    def module(name: str) -> list[ast.AST]:
+        path = package / f"{name}.py"
+        return [ast.parse(path.read_text(encoding="utf-8"))] if path.exists() else []
+
+    functions, settings = _parts(model)
+    todo = [ast.parse(inspect.getsource(measure)), ast.parse(inspect.getsource(target_ranks))]
+    for function in functions:
+        inside = function.__module__ == contestants.__name__
+        todo.append(named[function.__name__] if inside else ast.parse(inspect.getsource(inspect.getmodule(function))))
+    texts = set(settings)
+    while todo:
+        node = todo.pop()
+        if (text := ast.dump(node)) in texts:
+            continue
+        texts.add(text)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in named and not isinstance(node, ast.Module):
+                todo.append(named[part.id])
+            elif isinstance(part, ast.ImportFrom) and (part.module or "").split(".")[0] == package.name:
+                inner = part.module.split(".")[1:] or [alias.name for alias in part.names]
+                todo += [tree for name in inner for tree in module(name)]
+    return "\n".join(sorted(texts))
+
+
+def _parts(model: Callable) -> tuple[list[Callable], list[str]]:
+    """The functions and the settings of which a (nested) `partial` is made."""
+    if not isinstance(model, partial):
+        return [model], []
+    functions, settings = _parts(model.func)
+    for value in (*model.args, *model.keywords.values()):
+        more = _parts(value) if callable(value) else ([], [])
+        functions, settings = functions + more[0], settings + more[1]
+    return functions, [*settings, repr({name: v for name, v in model.keywords.items() if not callable(v)})]
+
+
+def rows(logs: dict[str, Log], outcomes: Outcomes) -> list[dict]:
+    """One row a data set and model: figures as (value, low, high), and what they cost."""
+    found = []
+    for data, log in logs.items():
+        history, target = log.split.history(), log.split.target()
+        usual = ndcg(target_ranks(popularity(history, log.split.n_items), history, target))
+        for model, outcome in outcomes[data].items():
+            gain = ndcg(outcome["ranks"])
+            figures = {"NDCG@10": gain, "HR@10": hit(outcome["ranks"]), "gain over popularity": gain - usual}
+            row = {name: [round(x, 4) for x in interval(values)] for name, values in figures.items()}
+            cost = {name: round(outcome[name], 1) for name in ("seconds", "cpu", "parameters", "MB")}
+            found.append({"data": log.name, "model": model} | row | cost)
+    return found
+
+
+def write(rows: list[dict], seed: int, path: Path = LEADERBOARD) -> None:
+    """Keep the rows of a whole run, from which README's section is made."""
+    write_json(path, {"seed": seed, "rows": rows})
+
+
+def show(rows: list[dict], console: Console | None = None) -> None:
+    """Print a table for each data set."""
+    for data in dict.fromkeys(row["data"] for row in rows):
+        title = f"{data}: with 95% intervals over users, and the gain in NDCG@10 over popularity"
+        table = Table(title=title, box=SIMPLE, collapse_padding=True, pad_edge=False)
+        for name in ("model", "NDCG@10", "HR@10", "gain"):
+            table.add_column(name, no_wrap=name == "model", min_width=7)  # an interval can fold between its ends
+        for name in ("s", "CPU s", "parameters", "MB"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            if row["data"] == data:
+                figures = as_text(row["NDCG@10"]), as_text(row["HR@10"]), as_text(row["gain over popularity"], "+")
+                cost = f"{row['seconds']:.0f}", f"{row['cpu']:.0f}", f"{row['parameters']:,}", f"{row['MB']:.0f}"
+                table.add_row(row["model"], *figures, *cost)
+        (console or Console()).print(table)
