@@ -1,28 +1,25 @@
 """A panel to play with a recommender in JupyterLab: a user, a scenario, a slider for each interest, and the list."""
 
 import ipywidgets as widgets
-from IPython.display import display
 
 from recsys_helpers.recommender import Recommender
 
 
-def panel(recommender: Recommender, user: int = 0, k: int = 10) -> widgets.Widget:
-    """Shows the list anew whenever something is moved. A slider at 1 changes nothing, at 4 it asks for four times."""
-    known = len(recommender.people) - 1
-    who = widgets.BoundedIntText(value=user, min=0, max=known, description="user", tooltip=f"0 to {known}")
+def panel(recommender: Recommender, user: int = 0, k: int = 10) -> widgets.HBox:
+    """Controls beside the list, which follows them. A slider at 1 changes nothing, at 4 it asks for four times."""
+    last = len(recommender.people) - 1
+    who = widgets.BoundedIntText(value=user, min=0, max=last, description="user", tooltip=f"0 to {last}")
     where = widgets.Dropdown(options=recommender.scenarios, description="scenario")
     sliders = {
         name: widgets.FloatLogSlider(value=1, base=2, min=-3, max=3, step=0.25, description=name, readout_format=".2f")
         for name in recommender.subjects
     }
-    listed = widgets.Output()
+    listed = widgets.HTML()
 
     def show(_=None):
         wishes = {name: slider.value for name, slider in sliders.items()}
         table = recommender.recommend(who.value, where.value, k, interests=wishes)
-        listed.clear_output(wait=True)
-        with listed:
-            display(table[["title", "score"]].round(2))
+        listed.value = table[["title", "score"]].to_html(index=False, float_format="{:.2f}".format, border=0)
 
     for control in (who, where, *sliders.values()):
         control.observe(show, "value")

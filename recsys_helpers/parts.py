@@ -252,7 +252,7 @@ def _nearby(histories: list[np.ndarray], fade: float, last: int) -> sparse.spmat
 def _chain(histories: list[np.ndarray], n_items: int, ridge: float = 100.0) -> np.ndarray:
     """Ridge regression from the fading past of each event to its fading future: a Markov chain with a longer memory.
 
-    Source: Choe et al., Session-aware Linear Item-Item Models, WWW 2021 (its transition model).
+    Source: Choi et al., Session-aware Linear Item-Item Models for Session-based Recommendation, WWW 2021.
     """
     fade, last = FADES["chain"]
     taken = interaction_matrix([items for items in np.concatenate(histories)[:, None]], n_items)

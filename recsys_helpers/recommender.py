@@ -23,7 +23,6 @@ from scipy.special import log_softmax
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation import interval, ndcg
 from recsys_helpers.log import Log
-from recsys_helpers.parts import CANDIDATES as CANDIDATES
 from recsys_helpers.parts import (
     PARTS,
     Request,
@@ -460,7 +459,7 @@ def _checksum(arrays: dict[str, np.ndarray]) -> str:
 
 
 def approximate_index(vectors: np.ndarray, probes: int = 16):
-    """An index that finds the largest dot products without looking at all vectors; needs `faiss`.
+    """An index that finds the largest dot products without looking at all vectors (faiss).
 
     The vectors are sorted into about sqrt(items) cells (k-means); a search looks into the `probes` nearest ones.
 
@@ -469,10 +468,8 @@ def approximate_index(vectors: np.ndarray, probes: int = 16):
 
     Source: Jegou et al., Product Quantization for Nearest Neighbor Search, IEEE TPAMI 2011, section 4 (without codes).
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise CourseError("approximate search needs faiss; install it with `pip install faiss-cpu`") from error
+    import faiss  # here, so that a recommender can be used without it
+
     cells, vectors = int(len(vectors) ** 0.5), np.ascontiguousarray(vectors, "float32")
     index = faiss.index_factory(vectors.shape[1], f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
     index.train(np.random.default_rng(0).permutation(vectors)[: 40 * cells])

@@ -12,6 +12,7 @@ from recsys_helpers.backend import keras
 from recsys_helpers.errors import CourseError
 from recsys_helpers.log import Log
 from recsys_helpers.next_item import next_item_scores
+from recsys_helpers.panel import panel
 from recsys_helpers.recommender import Recommender, Request
 from recsys_helpers.splits import leave_one_out
 
@@ -343,7 +344,6 @@ def test_a_failed_save_leaves_the_old_file(fitted, saved, monkeypatch):
 
 
 def test_approximate_search_finds_most():
-    pytest.importorskip("faiss")
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3000, 4)).astype("float32")
     index = recommender.approximate_index(vectors)
@@ -355,3 +355,18 @@ def test_requests_are_what_is_known(log):
         for request, sequence in zip(recommender.requests_of(log, part), log.split.sequences, strict=True):
             assert request.history.tolist() == sequence[:-hidden].tolist() and request.gap >= 0
     assert isinstance(recommender.requests_of(log)[0], Request)
+
+
+def test_the_panel_follows_its_controls(fitted):
+    controls, listed = panel(fitted, user=3).children
+    _, where, *sliders = controls.children
+    assert [slider.description for slider in sliders] == list(SUBJECTS)
+    before = listed.value
+    for title in fitted.recommend(3, "home")["title"]:
+        assert title in before
+    sliders[2].value = 1 / 8
+    assert listed.value != before
+    sliders[2].value = 1
+    assert listed.value == before
+    where.value = "cart"
+    assert fitted.recommend(3, "cart")["title"][0] in listed.value
