@@ -30,6 +30,8 @@ def test_by_hand():
     assert np.allclose(metrics.average_precision(ONE_HIT, WANTED), [(1 + 2 / 3) / 3, 1 / 5, 0])
     assert np.allclose(metrics.ndcg(ONE_HIT, WANTED), [1.5 / (1 + 1 / np.log2(3) + 0.5), 1 / np.log2(6), 0])
     assert metrics.by_user(ONE_HIT, WANTED).shape == (3, 6)
+    full = np.ones((1, 2)), np.array([5])  # a list of two cannot hold five: it is perfect all the same
+    assert metrics.average_precision(*full) == metrics.ndcg(*full) == 1 and metrics.recall(*full) == 0.4
 
 
 def test_equal_to_an_established_library():
