@@ -159,7 +159,7 @@ def _leaderboard(board: dict) -> list[str]:
             figures = [row.get(key) for key in ("NDCG@10", "HR@10", "ours NDCG@10", "ours HR@10")]
             shown = ["" if value is None else f"{value:.3f}" for value in figures]
             parts.append(f"| {' | '.join([row['model'], *shown])} |")
-        parts += ["", "Its Pop adds 1 a batch, however often the film is in it; counted one by one it differs by ties only."]
+        parts += ["", "Its Pop adds 1 a batch, however often the film is in it; counted one by one, only ties differ."]
     return parts
 
 
