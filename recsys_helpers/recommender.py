@@ -21,7 +21,6 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evaluation import interval, ndcg
 from recsys_helpers.log import Log
 from recsys_helpers.parts import (
     PARTS,
@@ -160,22 +159,6 @@ def cross_validated(examples: Examples, folds: int = 5, seed: int = 0) -> np.nda
         gate = fit_gate(examples.of(parts, fold != number))
         ranks[fold == number] = examples.of(parts, fold == number).ranks(gate)
     return ranks
-
-
-def ablation(examples: Examples) -> pd.DataFrame:
-    """NDCG@10 on the validation requests, cross-validated: of each part alone, and of all without it.
-
-    Columns: `alone` (among the same candidates), `without`, and the `loss` against all, with its 95% interval over
-    users (`low`, `high`). The first row is that of all parts.
-    """
-    every = ndcg(cross_validated(examples))
-    rows = {"all": {"alone": every.mean()}}
-    for name in examples.parts:
-        alone = ndcg(cross_validated(examples.of((name,)))).mean()
-        rest = ndcg(cross_validated(examples.of(tuple(part for part in examples.parts if part != name))))
-        loss, low, high = interval(every - rest)
-        rows[name] = {"alone": alone, "without": rest.mean(), "loss": loss, "low": low, "high": high}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("part")
 
 
 # The product ----------------------------------------------------------------------------------------------------------

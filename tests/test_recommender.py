@@ -214,13 +214,6 @@ def test_better_than_chance_and_parts_can_be_left_out(fitted):
     assert np.median(ranks) < 0.75 * np.median(fitted.examples.open.sum(axis=1)) or (ranks <= 10).mean() > 15 / ITEMS
     less = fitted.without("time", "text")
     assert set(less.recommend(1)) == set(fitted.recommend(1)) - {"time", "text"}
-    table = recommender.ablation(fitted.examples.of(("neighbours", "time")))
-    assert table.index.tolist() == ["all", "neighbours", "time"] and table["loss"].notna().tolist() == [
-        False,
-        True,
-        True,
-    ]
-    assert table.loc["time", "without"] == pytest.approx(table.loc["all", "alone"] - table.loc["time", "loss"])
 
 
 def test_the_gate_finds_what_tells(fitted):
