@@ -225,6 +225,7 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
         (cosine, 1 - cosine, "you weigh by the distance 1 - cosine: the nearest then counts least."),
         (cosine, cosine**2, "you square the cosines: their sign is lost, and the nearest count too much."),
         (cosine, (1 + cosine) / 2, "you move cosines to 0..1: a film that is not alike at all then counts."),
+        (np.abs(cosine), np.abs(cosine), "you take a text that points away for a near one: its cosine keeps its sign."),
         (cosine, np.abs(cosine), "you drop the cosine's sign: one that points away counts 0, not as alike."),
         (np.where(cosine < cosine.max(), cosine, -9), cosine, "you skip the nearest film: none is the new one itself."),
     ):

@@ -331,6 +331,7 @@ WRONG["08.3"] = [
     (weights_by(np.square), "square the cosines"),
     (weights_by(lambda c: (1 + c) / 2), "move cosines"),
     (weights_by(np.abs), "drop the cosine's sign"),
+    ((lambda t, ts, v, n: placed(v, *[np.abs(cosine_of(t, ts))] * 2, n),), "points away for a near one"),
     (near_by(lambda t, ts, v: -cosine_of(t, ts)), "the farthest films"),
     (near_by(lambda t, ts, v: -np.linalg.norm(ts - t, axis=1)), "chosen by distance"),
     ((lambda t, ts, v, n: cold(t, ts, v, len(ts)),), "every film is asked"),
