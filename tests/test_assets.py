@@ -51,7 +51,7 @@ def toy(tmp_path, monkeypatch):
 
 
 def no_pip(*args, **kwargs):
-    raise AssertionError("a subprocess was started")
+    raise AssertionError("a whole copy was not taken as it is")
 
 
 def assert_whole(folder: Path) -> None:
@@ -79,9 +79,8 @@ def test_fetch_downloads_once_and_then_needs_no_subprocess(toy, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", no_pip)
     monkeypatch.setattr(Path, "mkdir", no_pip)  # a whole copy is served from a read-only folder too
-    start = time.process_time()
+    monkeypatch.setattr(assets, "_sha256", no_pip)  # sizes alone are looked at, so it costs next to nothing
     assert assets.fetch("toy") == folder
-    assert time.process_time() - start < 0.05  # seconds
 
 
 def test_progress_is_shown_unless_quiet(toy, capfd):
