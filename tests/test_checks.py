@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import numpy as np
@@ -10,7 +11,18 @@ import pytest
 from nbclient import NotebookClient
 from nbgrader.utils import determine_grade
 
-from recsys_helpers.checks import CheckFailed, Crashed, NotAttempted, Wrong, check, core, hint
+from recsys_helpers.checks import (
+    CheckFailed,
+    Crashed,
+    NotAttempted,
+    Wrong,
+    check,
+    core,
+    hint,
+    journal,
+    progress,
+    solution,
+)
 from recsys_helpers.checks.core import Question, compare, describe, exercise, quiz
 from recsys_helpers.errors import CourseError
 
@@ -20,6 +32,7 @@ def tasks(monkeypatch):
     """Two small exercises in place of the course's."""
     monkeypatch.setattr(core, "EXERCISES", {})
     monkeypatch.setattr(core, "_hints_shown", {})
+    monkeypatch.setattr(journal, "_remembered", {})
 
     @exercise("09.1", "Double", points=1, why="doubling is half of halving.", hints=("think of two", "2 * x"))
     def judge_double(double):
@@ -165,10 +178,134 @@ def test_hints_grow_stronger_and_end_with_the_last(capsys):
             hint("09.1", number)
 
 
+# --- Progress: what was tried and done is kept, never an answer -------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / "progress"))
+    return tmp_path / "progress"
+
+
+def attempt(name, *answers):
+    with pytest.raises(CheckFailed):
+        check(name, *answers)
+
+
+def test_states_go_up_and_hold_no_answer(kept, capsys):
+    attempt("09.1", stub)
+    assert not kept.exists() and journal.states() == {}
+    attempt("09.1", lambda x: x + 12345)
+    attempt("09.1", lambda x: 1 / 0)
+    assert kept.read_text() == "09.1 tried\n"
+    check("09.1", lambda x: 2 * x)
+    check("09.1", lambda x: 2 * x)
+    attempt("09.1", lambda x: x)
+    assert kept.read_text() == "09.1 tried\n09.1 done\n"
+    journal.record("09.1", journal.NOT_TRIED)
+    assert journal.states() == {"09.1": "not tried"}
+    attempt("09.1", lambda x: x)
+    assert journal.states() == {"09.1": "tried"}
+    capsys.readouterr()
+
+
+def test_the_map_shows_states_by_sign_and_what_is_next(kept, capsys):
+    check("09.1", lambda x: 2 * x)
+    capsys.readouterr()
+    progress()
+    head, row, following = capsys.readouterr().out.splitlines()
+    assert head == "exercises: ✓ done   ~ tried   · not tried"
+    assert row.split() == ["09", "✓", "·", "1", "of", "2"] and following == "next: 09.2 Predict"
+    attempt("09.2", abs, {"sum": 3, "sign": "plus"})
+    capsys.readouterr()
+    progress()
+    assert "✓ ~" in capsys.readouterr().out
+    check("09.2", abs, {"sum": 6, "sign": "plus"})
+    capsys.readouterr()
+    progress()
+    assert capsys.readouterr().out.splitlines()[-1] == "all done"
+
+
+def test_without_a_file_the_kernel_remembers(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "ROOT", tmp_path)
+    check("09.1", lambda x: 2 * x)
+    assert journal.states() == {"09.1": "done"} and not list(tmp_path.iterdir())
+
+
+def test_the_file_lies_in_the_courses_folder_by_default(tmp_path, monkeypatch):
+    monkeypatch.delenv("RECSYS_PROGRESS")
+    monkeypatch.setattr(journal, "ROOT", tmp_path)
+    journal.record("09.1", journal.TRIED)
+    assert (tmp_path / ".progress").read_text() == "09.1 tried\n"
+
+
+def test_kernels_that_write_at_once_lose_nothing(kept):
+    names = [f"09.{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(journal.record, names, ["done"] * len(names)))
+    assert journal.states() == dict.fromkeys(names, "done")
+
+
+@pytest.mark.parametrize("content", [b"09.1 done\n09.2 perhaps\n", b"\xff\xfe", b"\n"])
+def test_a_broken_file_costs_the_progress_not_the_verdict(kept, capsys, content):
+    kept.write_bytes(content)
+    check("09.1", lambda x: 2 * x)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("09.1 correct") and shown[1].startswith("Your progress was not kept: ")
+    assert "remove" in shown[1] and kept.read_bytes() == content
+    with pytest.raises(CourseError, match="remove"):
+        progress()
+
+
+def test_a_place_that_cannot_be_written_costs_the_progress_not_the_verdict(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / "missing" / "progress"))
+    check("09.1", lambda x: 2 * x)
+    assert "cannot be written" in capsys.readouterr().out.splitlines()[1]
+
+
+# --- Solutions open after an attempt ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def solved(tmp_path, monkeypatch):
+    cells = {
+        "ex-09-1-solution": "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION",
+        "ex-09-2-solution": "answers = {'sum': ...}\n### BEGIN SOLUTION\nanswers = {'sum': 6}\n### END SOLUTION",
+    }
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c, id=i) for i, c in cells.items()])
+    (tmp_path / "solutions").mkdir()
+    nbformat.write(notebook, tmp_path / "solutions" / "09_small.ipynb")
+    monkeypatch.setattr(core, "ROOT", tmp_path)
+
+
+def test_a_solution_opens_after_an_attempt(solved, capsys):
+    with pytest.raises(NotAttempted, match=r'09.1 opens after an attempt.*hint\("09.1"\)'):
+        solution("09.1")
+    attempt("09.1", stub)
+    with pytest.raises(NotAttempted):
+        solution("09.1")
+    attempt("09.1", lambda x: x)
+    solution("09.1")
+    assert capsys.readouterr().out == "def double(x):\n    return 2 * x\n"
+    attempt("09.2", abs, {"sum": 3, "sign": "plus"})
+    solution("09.2")
+    assert capsys.readouterr().out == "answers = {'sum': 6}\n"  # without the stub
+
+
+def test_without_the_folder_a_solution_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(core, "ROOT", tmp_path)
+    check("09.1", lambda x: 2 * x)
+    with pytest.raises(CourseError, match="ask your instructor"):
+        solution("09.1")
+    with pytest.raises(CourseError, match="no exercise"):
+        solution("09.9")
+
+
 def test_values_are_described_briefly():
     assert describe(np.zeros((3, 4))) == "<float64 array of shape (3, 4)>"
     assert describe(np.array([[1, 2], [3, 4]])) == "array([[1, 2], [3, 4]])"
     assert describe(len) == "len"
+    assert describe(np.random.default_rng(1)) == "Generator(PCG64)"
     assert len(describe(["text"] * 100)) < 100
 
 

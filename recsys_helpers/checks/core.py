@@ -12,7 +12,9 @@ A lesson registers a judge for each exercise; its parameters are named as the st
 
 import copy
 import inspect
+import json
 import math
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys_helpers.checks.journal import DONE, NOT_TRIED, ROOT, TRIED, course_map, record, states
 from recsys_helpers.errors import CourseError
 
 
@@ -94,8 +97,11 @@ def check(name: str, *answers: Any) -> None:
     try:
         task.judge(*(Attempt(label, answer) for label, answer in zip(task.answers, answers, strict=True)))
     except CheckFailed as failure:
+        if not isinstance(failure, NotAttempted):
+            _note(name, TRIED)
         raise type(failure)(f"{name} {failure.outcome}: {failure}") from None
     print(f"{name} correct: {task.why}")
+    _note(name, DONE)
 
 
 def hint(name: str, number: int | None = None) -> None:
@@ -107,6 +113,37 @@ def hint(name: str, number: int | None = None) -> None:
         raise CourseError(f"Exercise {name} has {len(hints)} hints; ask for a number from 1 to {len(hints)}.")
     _hints_shown[name] = number
     print(f"{name} hint {number} of {len(hints)}: {hints[number - 1]}")
+
+
+def solution(name: str) -> None:
+    """Print the course's own answer to an exercise, once you have tried one of yours.
+
+    Raises NotAttempted before that, CourseError where the folder `solutions` is not at hand.
+    """
+    _find(name)
+    if states().get(name, NOT_TRIED) == NOT_TRIED:
+        raise NotAttempted(f'{name} opens after an attempt: give an answer to its check, or ask hint("{name}").')
+    lesson, _, number = name.partition(".")
+    paths = sorted((ROOT / "solutions").glob(f"{lesson}_*.ipynb"))
+    if not paths:
+        raise CourseError("The folder solutions is not here; ask your instructor.")
+    cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
+    source = next("".join(cell["source"]) for cell in cells if cell["id"] == f"ex-{lesson}-{number}-solution")
+    whole = re.search(r"^### BEGIN SOLUTION\n(.*)^### END SOLUTION", source, re.S | re.M)  # the stub above is not shown
+    print(whole[1].rstrip() if whole else re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", source).rstrip())
+
+
+def progress() -> None:
+    """Print the map of the course: what you have done and tried, and which exercise is next."""
+    print(course_map({name: task.title for name, task in EXERCISES.items()}))
+
+
+def _note(name: str, state: str) -> None:
+    """Keep a step; a file that cannot be read or written costs no one the verdict."""
+    try:
+        record(name, state)
+    except CourseError as error:
+        print(f"Your progress was not kept: {error}")
 
 
 def _find(name: str) -> Exercise:
@@ -154,7 +191,7 @@ def describe(value: Any) -> str:
         return f"<{value.dtype} array of shape {value.shape}>"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = " ".join(repr(value).split())
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))  # an address tells nobody anything
     return text if len(text) <= 80 else f"<{type(value).__name__}: {text[:60]}...>"
 
 

@@ -1,0 +1,5 @@
+"""Settings of every test."""
+
+import os
+
+os.environ["RECSYS_PROGRESS"] = "off"  # a test's answers are no progress of anyone's
