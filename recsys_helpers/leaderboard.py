@@ -1,13 +1,11 @@
 """Every model of the course under one protocol, on two data sets: `python -m recsys_helpers leaderboard`.
 
 Leave one out in time, every item that the user has not taken is a candidate, tied scores share the middle rank. Each
-model runs in a process of its own, and what came out is kept in build/leaderboard until its program or data change.
+model runs in a process of its own, and what came out is kept in build/leaderboard until the package or the data change.
 """
 
-import ast
 import difflib
 import hashlib
-import inspect
 import json
 import os
 import resource
@@ -16,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -27,7 +24,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from recsys_helpers import contestants
 from recsys_helpers.baselines import popularity
 from recsys_helpers.contestants import MODELS
 from recsys_helpers.course import LEADERBOARD, write_json
@@ -41,6 +37,7 @@ from recsys_helpers.profiles import check_profile
 from recsys_helpers.results import as_text
 
 DATA = {"movielens": load_movielens, "world": load_interest_world}
+PACKAGE = Path(__file__).parent
 Outcomes = dict[str, dict[str, dict]]  # by data set and model: what `measure` gives
 
 
@@ -88,7 +85,7 @@ def run(
 
 def remembered(path: Path, log: Log, model: Callable, profile: str, seed: int) -> dict:
     """The outcome kept at this path, if it is of this program and these data, else a new one."""
-    key = fingerprint(log, model)
+    key = fingerprint(log)
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["fingerprint"] == key:
@@ -123,60 +120,13 @@ def measure(log: Log, model: Callable, profile: str, seed: int) -> dict:
     return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": peak}
 
 
-def fingerprint(log: Log, model: Callable) -> str:
-    """Of the data and of the program that the model may run; comments and layout do not count."""
+def fingerprint(log: Log) -> str:
+    """Of the data and of the package's modules: whichever of them changes, every model is measured anew."""
     frames = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (log.events, log.items)]
     arrays = [*frames, log.subjects, log.split.item_ids, np.concatenate(log.split.sequences)]
-    data = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-    return hashlib.sha256(data + program(model).encode()).hexdigest()
-
-
-def program(model: Callable) -> str:
-    """The model's function, what that names in `contestants`, and every module of this package that those import."""
-    package = Path(contestants.__file__).parent
-    named, own = {}, ast.parse(inspect.getsource(contestants))
-    for node in own.body:
-        if isinstance(node, ast.ImportFrom):
-            named |= {alias.name: ast.ImportFrom(node.module, [alias], 0) for alias in node.names}
-        elif isinstance(node, ast.Assign):
-            named |= {name.id: node for name in ast.walk(node.targets[0]) if isinstance(name, ast.Name)}
-        elif hasattr(node, "name"):
-            named[node.name] = node
-    del named["MODELS"]  # or each model would depend on all
-
-    def module(name: str) -> list[ast.AST]:
-        path = package / f"{name}.py"
-        return [ast.parse(path.read_text(encoding="utf-8"))] if path.exists() else []
-
-    functions, settings = _parts(model)
-    todo = [ast.parse(inspect.getsource(measure)), ast.parse(inspect.getsource(target_ranks))]
-    for function in functions:
-        inside = function.__module__ == contestants.__name__
-        todo.append(named[function.__name__] if inside else ast.parse(inspect.getsource(inspect.getmodule(function))))
-    texts = set(settings)
-    while todo:
-        node = todo.pop()
-        if (text := ast.dump(node)) in texts:
-            continue
-        texts.add(text)
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id in named and not isinstance(node, ast.Module):
-                todo.append(named[part.id])
-            elif isinstance(part, ast.ImportFrom) and (part.module or "").split(".")[0] == package.name:
-                inner = part.module.split(".")[1:] or [alias.name for alias in part.names]
-                todo += [tree for name in inner for tree in module(name)]
-    return "\n".join(sorted(texts))
-
-
-def _parts(model: Callable) -> tuple[list[Callable], list[str]]:
-    """The functions and the settings of which a (nested) `partial` is made."""
-    if not isinstance(model, partial):
-        return [model], []
-    functions, settings = _parts(model.func)
-    for value in (*model.args, *model.keywords.values()):
-        more = _parts(value) if callable(value) else ([], [])
-        functions, settings = functions + more[0], settings + more[1]
-    return functions, [*settings, repr({name: v for name, v in model.keywords.items() if not callable(v)})]
+    parts = [np.ascontiguousarray(array).tobytes() for array in arrays]
+    parts += [path.read_bytes() for path in sorted(PACKAGE.glob("*.py"))]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def rows(logs: dict[str, Log], outcomes: Outcomes) -> list[dict]:

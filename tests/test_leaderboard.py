@@ -152,22 +152,27 @@ def test_what_is_done_is_not_done_again(log, calls, tmp_path, capsys):
 
 
 def test_another_program_or_other_data_are_done_anew(log, calls, tmp_path, monkeypatch):
-    def go(model, data=log):
-        leaderboard.run({"world": data}, {"model": model}, "smoke", 7, tmp_path)
+    def go(data=log):
+        leaderboard.run({"world": data}, {"constant": constant}, "smoke", 7, tmp_path)
         return len(calls)
 
-    assert go(partial(constant, value=1.0)) == 1 and go(partial(constant, value=1.0)) == 1
-    assert go(partial(constant, value=2.0)) == 2
-    assert go(partial(constant, value=2.0), with_other_items(log, 1)) == 3
+    monkeypatch.setattr(leaderboard, "PACKAGE", tmp_path)
+    (tmp_path / "module.py").write_text("x = 1")
+    assert go() == 1 and go() == 1
+    (tmp_path / "module.py").write_text("x = 2")
+    assert go() == 2 and go(with_other_items(log, 1)) == 3
 
 
-def test_a_program_is_what_the_model_names_and_no_more():
-    knn, gru, lstm = (leaderboard.program(MODELS[name]) for name in ("item-kNN", "GRU", "LSTM"))
-    assert "name='item_similarity'" in knn and "name='Gaps'" not in knn and "name='fused'" not in knn
-    assert "name='next_item_rnn'" in gru and "name='Windows'" in gru and "name='EpochData'" in gru and gru != lstm
-    assert "name='fading_interest'" in leaderboard.program(MODELS["transfer"])
-    fusion, capstone = (leaderboard.program(MODELS[name]) for name in ("fusion", "capstone"))
-    assert "name='train_fusion'" in fusion and "name='fit_gate'" not in fusion and "name='fit_gate'" in capstone
+def test_what_lesson_08_says_of_the_full_profile_holds():
+    rows = json.loads(course.LEADERBOARD.read_text(encoding="utf-8"))["rows"]
+    films, world = (
+        {r["model"]: r["NDCG@10"] for r in rows if r["data"] == d} for d in ("MovieLens-100K", "InterestWorld")
+    )
+    text = notebooks.find_lesson("08").read_text(encoding="utf-8")
+    best = max(films[name][0] for name in ("LSTM", "GRU", "self-attention", "masked self-attention"))
+    assert f"(lesson 04, full profile) has {best:.2f}".replace("0.", ".") in text and best < films["capstone"][1]
+    assert "a GRU, trained long, is above both" in text
+    assert world["GRU"][0] > max(world["capstone"][0], world["fusion"][0])
 
 
 def test_a_failing_model_does_not_stop_the_others(log, tmp_path):
