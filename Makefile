@@ -5,7 +5,7 @@ RUN := $(BIN)/python -m recsys_helpers
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab doctor fetch store bench-recbole clean
+.PHONY: help course test lab doctor fetch grade slides bundle store bench-recbole clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -24,6 +24,16 @@ doctor: $(READY)  ## check this machine and name the fix for each fault
 
 fetch: $(READY)   ## fetch and verify MovieLens-100K and MiniLM
 	$(RUN) fetch
+
+grade: $(READY)   ## for instructors, grade a class in a sandbox, SUBMISSIONS=folder with one folder per student
+	@test -n "$(SUBMISSIONS)" || { echo "Say which: make grade SUBMISSIONS=path/to/folder"; exit 2; }
+	$(RUN) grade "$(SUBMISSIONS)" $(if $(OUT),--out "$(OUT)")
+
+slides: $(READY)  ## for instructors, slides of every lesson that need no network
+	$(RUN) slides
+
+bundle: $(READY)  ## for instructors, one archive that sets the course up where there is no network
+	$(RUN) bundle
 
 store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
 	$(RUN) store

@@ -14,7 +14,7 @@ from rich.table import Table
 from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation import PROTOCOL
-from recsys_helpers.results import CEILINGS, LOWER_IS_BETTER, as_text, read_results
+from recsys_helpers.results import CEILINGS, LOWER_IS_BETTER, VARIANTS, as_text, read_results
 
 FULL_PROFILE = notebooks.ROOT / "datasets" / "full_profile.json"
 SPEED = notebooks.ROOT / "datasets" / "recbole_speed.json"
@@ -80,7 +80,7 @@ def measure_full(names: list[str], seed: int = 7) -> None:
 
 def headline(rows: list[dict]) -> str:
     """The lesson's last model beside the best of the others, on the first metric and data set that it reports."""
-    rows = [row for row in rows if row["model"] not in CEILINGS]
+    rows = [row for row in rows if row["model"] not in CEILINGS + VARIANTS]
     if not rows:
         return ""
     *others, last = [row for row in rows if all(row[key] == rows[0][key] for key in ("metric", "dataset", "protocol"))]
@@ -110,13 +110,14 @@ def measured_markdown() -> str:
         figures += _figures(path.stem, rows)
     header = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
     full = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
-    parts = [*course_map, "", "### Results", "", *header, *figures]
+    parts = [*course_map, *(_leaderboard(json.loads(LEADERBOARD.read_text("utf-8"))) if LEADERBOARD.exists() else [])]
+    parts += ["", "### Results of every lesson", "", *_folded("Models beside their baselines", [*header, *figures])]
     if full:
         minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
-        parts += ["", f"### Results of the full profile (minutes by lesson, two CPU cores: {minutes})", "", *header]
-        parts += [line for name, run in full.items() for line in _figures(name, run["rows"])]
+        rows = [line for name, run in full.items() for line in _figures(name, run["rows"])]
+        parts += _folded(f"The full profile (minutes by lesson, two CPU cores: {minutes})", [*header, *rows])
     if SPEED.exists():
-        parts += ["", "### Training to the same validation NDCG@10, two CPU cores (`make bench-recbole`)", ""]
+        parts += ["### Training to the same validation NDCG@10, two CPU cores (`make bench-recbole`)", ""]
         parts += [
             "| Model | Library | Validation NDCG@10 | Seconds | CPU seconds | Epochs | Times as fast | In CPU |",
             "|---|---|---|---|---|---|---|---|",
@@ -128,9 +129,12 @@ def measured_markdown() -> str:
             "",
             "The middle one of our three seeds against one of RecBole's, which had not converged.",
         ]
-    if LEADERBOARD.exists():
-        parts += _leaderboard(json.loads(LEADERBOARD.read_text(encoding="utf-8")))
     return "\n".join(parts)
+
+
+def _folded(summary: str, lines: list[str]) -> list[str]:
+    """Lines of Markdown that a reader opens by a click."""
+    return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>", ""]
 
 
 def _leaderboard(board: dict) -> list[str]:

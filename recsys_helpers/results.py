@@ -6,6 +6,7 @@ import pandas as pd
 from recsys_helpers.evaluation import hit, interval, ndcg
 
 CEILINGS = ("the optimum", "true strength", "oracle")  # what models are measured against: they know what is hidden
+VARIANTS = ("small network",)  # another form of the lesson's own model, so not what it is compared with
 LOWER_IS_BETTER = ("RMSE", "log loss", "calibration error")
 MIME = "application/vnd.recsys.results+json"
 COLUMNS = ["lesson", "dataset", "protocol", "model", "metric", "value", "low", "high", "seconds"]

@@ -59,6 +59,9 @@ def test_the_headline_names_the_strongest_of_the_others():
         return [shared | {"model": name, "value": value} for name, value in models.items()]
 
     assert course.headline(rows("accuracy", majority=0.1, probe=0.6, ours=0.9)) == "accuracy: ours 0.900, probe 0.600"
+    assert course.headline(rows("accuracy", majority=0.1, **{"small network": 0.9}, ours=0.9)).endswith(
+        "majority 0.100"
+    )
     errors = rows("RMSE", mean=1.1, biases=0.9, ours=0.8) + rows("RMSE", **{"the optimum": 0.5})
     assert course.headline(errors) == "RMSE: ours 0.800, biases 0.900"
 
@@ -132,8 +135,8 @@ def test_full_figures_are_kept_by_lesson_and_shown_in_readme(tmp_path, monkeypat
     assert sorted(kept) == ["01_other", "04_small"] and kept["04_small"]["rows"][0]["value"] == 0.9
     notebooks.store(path)
     shown = course.measured_markdown()
-    assert "| 04 | toy, hard | ours | accuracy 0.100 |" in shown.split("full profile")[0]
-    assert "| 04 | toy, hard | ours | accuracy 0.900 |" in shown.split("full profile")[1]
+    assert "| 04 | toy, hard | ours | accuracy 0.100 |" in shown.split("The full profile")[0]
+    assert "| 04 | toy, hard | ours | accuracy 0.900 |" in shown.split("The full profile")[1]
 
 
 def test_a_lesson_that_was_never_stored_is_named(tmp_path, monkeypatch):
