@@ -80,9 +80,16 @@ def test_not_attempted(answer, text):
     ("answer", "text"),
     [
         (lambda x: x**2, "you squared; doubling adds a number to itself."),
-        (lambda x: x, "the double: 2 is expected at position (1,), yours is 1."),
+        (
+            lambda x: x,
+            "the double: 2 is expected at position (1,), yours is 1; all of yours is 0.5 times what is expected.",
+        ),
+        (lambda x: 2 * x + [0, 0, 1], "the double: 4 is expected at position (2,), yours is 5."),
         (lambda x: x[:2], "the double should have shape (3,); yours has (2,)."),
-        (lambda x: [0, np.nan, 4], "the double: 2 is expected at position (1,), yours is nan."),
+        (
+            lambda x: [0, np.nan, 4],
+            "the double: 2 is expected at position (1,), yours is nan; look for a division by 0, or a logarithm of 0.",
+        ),
         (lambda x: "two", "the double should be numbers in one regular array; you gave 'two'."),
         (np.arange(3) * 2, "give the function itself, `double`, not what it returns."),
     ],
@@ -91,6 +98,31 @@ def test_wrong(answer, text):
     with pytest.raises(Wrong) as failure:
         check("09.1", answer)
     assert str(failure.value) == f"09.1 not right yet: {text}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "likeness"),
+    [
+        (lambda a: -a, "; every sign is turned."),
+        (lambda a: a.T, "; rows and columns are swapped."),
+        (lambda a: 3 * a, "; all of yours is 3 times what is expected."),
+        (lambda a: a - 0.5, "; all of yours is 0.5 too low."),
+        (lambda a: a[::-1], "; the numbers are right, in another order."),
+        (lambda a: a + np.eye(3), "yours is 2."),
+        (lambda a: np.zeros((3, 3)), "yours is 0."),
+        (lambda a: a / (a - 1), "; look for a division by 0, or a logarithm of 0."),
+        (lambda a: a[:, :2].T, "should have shape (3, 3); yours has (2, 3)."),
+    ],
+)
+def test_an_unnamed_mistake_tells_what_it_still_shares(answer, likeness):
+    right = np.arange(1.0, 10).reshape(3, 3)
+    with np.errstate(all="ignore"), pytest.raises(Wrong) as failure:
+        compare(answer(right), right, "the answer")
+    assert str(failure.value).endswith(likeness)
+    with pytest.raises(Wrong, match=r"should have shape \(2, 3\); yours has \(3, 2\), with the axes swapped"):
+        compare(right[:2].T, right[:2], "the answer")
+    with pytest.raises(Wrong, match=r"2 is expected, yours is 4\.$"):
+        compare(4, 2, "the answer")
 
 
 def test_crashed_tells_exception_line_and_call():

@@ -54,7 +54,9 @@ def test_no_file_carries_an_index_address():
         assert "://" not in path.read_text(), path
 
 
-@pytest.mark.parametrize("target", ["course", "test", "lab", "doctor", "fetch", "grade", "slides", "bundle", "store", "clean"])
+@pytest.mark.parametrize(
+    "target", ["course", "test", "lab", "doctor", "fetch", "grade", "slides", "bundle", "store", "clean"]
+)
 def test_make_help_lists_every_target_in_one_line(target):
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert len(re.findall(rf"^make {target} +\w.+$", shown, flags=re.M)) == 1

@@ -17,7 +17,7 @@ import math
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,13 +95,25 @@ def check(name: str, *answers: Any) -> None:
     if len(answers) != len(task.answers):
         raise CourseError(f'Exercise {name} is checked with: check("{name}", {", ".join(task.answers)})')
     try:
-        task.judge(*(Attempt(label, answer) for label, answer in zip(task.answers, answers, strict=True)))
+        # nbgrader takes anything on stderr for a failure, so a harmless overflow warning would cost the points
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            _judge(task, answers)
     except CheckFailed as failure:
         if not isinstance(failure, NotAttempted):
             _note(name, TRIED)
-        raise type(failure)(f"{name} {failure.outcome}: {failure}") from None
+        raise type(failure)(f"{name} {failure.outcome}: {brief(str(failure), 900)}") from None
     print(f"{name} correct: {task.why}")
     _note(name, DONE)
+
+
+def _judge(task: Exercise, answers: tuple) -> None:
+    try:
+        task.judge(*(Attempt(label, answer) for label, answer in zip(task.answers, answers, strict=True)))
+    except CheckFailed:
+        raise
+    except (Exception, SystemExit) as error:  # such as an object whose own methods raise when it is looked at
+        fault = f"{type(error).__name__}: {brief(shown(error, str), 200)}"
+        raise Wrong(f"what you gave cannot be read ({fault}); give plain numbers, lists, arrays or dicts.") from None
 
 
 def hint(name: str, number: int | None = None) -> None:
@@ -164,25 +176,25 @@ class Attempt:
         if not callable(self.answer):
             raise Wrong(f"give the function itself, `{self.name}`, not what it returns.")
         try:
-            # nbgrader takes anything on stderr for a failure, so a harmless overflow warning would cost the points
-            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-                returned = self.answer(*copy.deepcopy(arguments))
+            returned = self.answer(*copy.deepcopy(arguments))
         except NotImplementedError as stub:
             name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
             raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() ends the answer, not the notebook
             raise Crashed(self._story(error, arguments)) from None
         if returned is None or returned is ...:
             raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
+        if isinstance(returned, Iterator | Coroutine):  # it holds no values yet, and may never end
+            raise Wrong(f"`{self.name}` returned a {type(returned).__name__}, not values: return a list or an array.")
         return returned
 
-    def _story(self, error: Exception, arguments: tuple) -> str:
+    def _story(self, error: BaseException, arguments: tuple) -> str:
         """Which exception, in which line of the student's, called with what."""
         frames = traceback.extract_tb(error.__traceback__)[1:]  # the first frame is our own call
         own = [frame for frame in frames if frame.filename == frames[0].filename]
         line = f"\n  in line {own[-1].lineno} of {own[-1].name}: {own[-1].line}" if own else ""
         call = f"\n  called as {self.name}({', '.join(map(describe, arguments))})"
-        return f"{type(error).__name__}: {error}{line}{call}"
+        return f"{type(error).__name__}: {brief(shown(error, str), 300)}{line}{call}"
 
 
 def describe(value: Any) -> str:
@@ -190,15 +202,32 @@ def describe(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.size > 8:
         return f"<{value.dtype} array of shape {value.shape}>"
     if callable(value):
-        return getattr(value, "__name__", type(value).__name__)
-    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))  # an address tells nobody anything
+        return brief(str(getattr(value, "__name__", type(value).__name__)), 60)
+    text = brief(" ".join(shown(value).split()), 10_000)
     return text if len(text) <= 80 else f"<{type(value).__name__}: {text[:60]}...>"
+
+
+def shown(value: Any, how: Callable[[Any], str] = repr) -> str:
+    """A value as text; one that fails to show itself by the name of its type."""
+    try:
+        return how(value)
+    except Exception:  # a student's own __repr__ or __str__
+        return f"<{type(value).__name__}>"
+
+
+def brief(text: str, most: int) -> str:
+    """A text without addresses in memory, which tell nobody anything, and cut where it gets too long to read."""
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", text)
+    return text if len(text) <= most else f"{text[:most]} ..."
 
 
 def numbers(value: Any, what: str) -> np.ndarray:
     """An answer as an array of floats, whatever it was: list, NumPy array, tensor, single number."""
     try:
-        return np.asarray(value, dtype=float)
+        array = np.asarray(value.filled(np.nan) if isinstance(value, np.ma.MaskedArray) else value)
+        if array.dtype.kind not in "biufO" or array.size > 10**7:  # NumPy reads "1" as 1 and drops what is imaginary
+            raise TypeError
+        return array.astype(float, copy=False)
     except Exception:  # each array library refuses in its own way
         raise Wrong(f"{what} should be numbers in one regular array; you gave {describe(value)}.") from None
 
@@ -221,10 +250,34 @@ def compare(got: Any, expected: Any, what: str, *mistakes: tuple[Any, str]) -> N
         if same(got, np.asarray(variant, dtype=float)):
             raise Wrong(message)
     if got.shape != expected.shape:
-        raise Wrong(f"{what} should have shape {expected.shape}; yours has {got.shape}.")
-    place = tuple(int(i) for i in np.argwhere(~np.isclose(got, expected, rtol=1e-4, atol=1e-6))[0])
+        swapped = ", with the axes swapped" if expected.ndim > 1 and got.shape == expected.T.shape else ""
+        raise Wrong(f"{what} should have shape {expected.shape}; yours has {got.shape}{swapped}.")
+    near = np.isclose(got, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
+    place = tuple(int(i) for i in np.argwhere(~near)[0])
     at = f" at position {place}" if place else ""
-    raise Wrong(f"{what}: {expected[place]:.4g} is expected{at}, yours is {got[place]:.4g}.")
+    raise Wrong(f"{what}: {expected[place]:.4g} is expected{at}, yours is {got[place]:.4g}{_likeness(got, expected)}.")
+
+
+def _likeness(got: np.ndarray, expected: np.ndarray) -> str:
+    """What a wrong array still shares with the right one: where to look next. Nothing if nothing is seen."""
+    if not np.isfinite(got).all() and np.isfinite(expected).all():
+        return "; look for a division by 0, or a logarithm of 0"
+    if same(got, -expected):
+        return "; every sign is turned" if got.size > 1 else "; the sign is turned"
+    if np.ptp(expected) == 0 or got.size < 3:  # too little to tell chance from likeness
+        return ""
+    if got.ndim > 1 and same(got, np.swapaxes(expected, -1, -2)):
+        return "; rows and columns are swapped"
+    factor, step = (got * expected).sum() / (expected**2).sum(), (got - expected).mean()
+    if factor and same(got, factor * expected):
+        return f"; all of yours is {factor:.4g} times what is expected"
+    if same(got, expected + step):
+        return f"; all of yours is {abs(step):.4g} too {'high' if step > 0 else 'low'}"
+    return (
+        "; the numbers are right, in another order"
+        if same(np.sort(got, axis=None), np.sort(expected, axis=None))
+        else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -243,7 +296,7 @@ class Question:
             return None if given == self.right else self.wrong.get(given, f"choose one of {', '.join(known)}.")
         try:
             given = float(given)
-        except (TypeError, ValueError):
+        except Exception:  # each type refuses in its own way
             return f"give a number; {describe(given)} is none."
         if math.isclose(given, self.right, rel_tol=0.02):
             return None

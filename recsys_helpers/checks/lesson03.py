@@ -1,7 +1,7 @@
 """Exercises of lesson 03, strength of interest: NumPy only; a like is a rating of 4 or 5."""
 
-from collections.abc import Callable, Iterable
-from itertools import product
+from collections.abc import Callable, Collection
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def log_loss(logit: np.ndarray, liked: np.ndarray) -> float:
 def unpack(returned: Any, *names: str) -> tuple:
     """The parts of what a student's function returned; Wrong if they are not as many as there are names."""
     try:
-        parts = tuple(returned)
+        parts = tuple(islice(returned, len(names) + 1))  # no more of it: it may have no end
     except TypeError:
         parts = ()
     if len(parts) != len(names):
@@ -291,9 +291,9 @@ HONEST = {
 )
 def judge_leaks(leaks: Attempt):
     given = leaks.answer
-    if isinstance(given, str) or not isinstance(given, Iterable) or isinstance(given, type):
+    if isinstance(given, str) or not isinstance(given, Collection):
         raise Wrong("give a set of feature names, as in {'age', 'favourite'}.")
-    named = {str(name).strip().lower() for name in given}
+    named = {str(name).strip().lower() for name in islice(given, 100)}
     known = LEAKS | HONEST
     if unknown := sorted(named - known.keys()):
         raise Wrong(f"there is no feature {describe(unknown[0])}; the table has {', '.join(map(repr, sorted(known)))}.")

@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 
-from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, exercise, numbers, quiz, same
+from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, describe, exercise, numbers, quiz, same
 
 
 def entries(returned, *keys: str) -> list:
@@ -125,7 +125,7 @@ def judge_ranked(ranked_scores):
     for length, n, k in ((15, 5, 6), (20, 8, 5), (12, 6, 10), (5, 5, 7), (30, 5, 8), (18, 9, 5)):
         ranked = rng.permutation(length) + 10
         wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
-        wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 2]
+        wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
         _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
     ranked, wanted = np.arange(12), np.array([5, 7])  # first hit beyond k
     _judge_ranked(ranked_scores(ranked, wanted, 4), ranked, wanted, 4)
@@ -229,7 +229,9 @@ def judge_rank(rank_among_unseen):
             if str(stop).startswith("ValueError"):
                 continue
             raise Wrong(f"for {told} raise ValueError; yours stops with {stop}") from None
-        raise Wrong(f"{told} passes in silence, and gets the target rank {rank}: raise ValueError (np.isfinite).")
+        raise Wrong(
+            f"{told} passes in silence, and gets the target rank {describe(rank)}: raise ValueError (np.isfinite)."
+        )
 
 
 def _judge_rank(got, scores, target, seen):

@@ -1,6 +1,6 @@
 """Exercises of lesson 08, the whole recommender: NumPy only; items, candidates and users count from 0."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -30,7 +30,10 @@ def wrong_scales(parts: np.ndarray):
     yield (parts - low) / np.ptp(parts, axis=0), "you stretch each part to 0..1: one outlier then squeezes the others."
     yield (parts - middle) / spread**2, "you divide by the variance: divide by its root, the standard deviation."
     yield (parts - middle) / parts.std(axis=0, ddof=1), "you divide by n - 1: these are all candidates, so divide by n."
-    yield parts.argsort(axis=0).argsort(axis=0), "you took ranks: they forget by how much one candidate is ahead."
+    ranks = parts.argsort(axis=0).argsort(axis=0)
+    yield ranks, "you took ranks: they forget by how much one candidate is ahead."
+    for scaled in (ranks / (len(parts) - 1), (ranks + 1) / len(parts), standardised(ranks)):
+        yield scaled, "you took ranks and rescaled them; how far ahead a candidate is stays lost: use the scores."
 
 
 def wrong_gates(gate: np.ndarray):
@@ -161,7 +164,7 @@ def shares(fast: np.ndarray, targets: np.ndarray, seen, n: int) -> tuple[float, 
 def judge_stages(two_stage, candidate_recall):
     rng = np.random.default_rng(82)
     for items, n, k, known in ((40, 12, 5, 6), (25, 6, 6, 4), (15, 5, 1, 0), (12, 7, 4, 5)):
-        fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.45 * items
+        fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
         seen = rng.choice(items, known, replace=False)
         slow[seen[:2]] += items  # what one took before would come high again
         right = best(unseen(fast, seen), n)
@@ -187,6 +190,10 @@ def judge_stages(two_stage, candidate_recall):
             (order[:k] + 1, "your items count from 1: give positions, from 0."),
             (slow[order[:k]], "these are scores: give the positions of the items."),
             (right[best((fast + slow)[right], k)], "you order by the sum of both: stage 2 alone decides the order."),
+            (
+                right[best((fast * slow)[right], k)],
+                "you order by the product of both, where two bad scores make a good one.",
+            ),
             (by_slow(best(zero, n)), "a masked item has score 0, which beats every negative score: mask with -inf."),
         )
     for users, items, n in ((40, 30, 6), (25, 50, 10), (60, 12, 3)):
@@ -272,12 +279,13 @@ def judge_cold(cold_vector):
     nothing = np.full(3, np.nan), "a film without a text has length 0 and makes 0 by 0: its cosine counts 0."
     what, right = "the vector beside a blank text", weighed(cosine, cosine, vectors, 4)
     compare(cold_vector(text, texts, vectors, 4), right, what, nothing)
+    places, none = vectors[[1, 3], :1], np.full(1, np.nan)
     for case, given in (("a text that is like no other", -texts[1] * 9 - texts[3] * 9), ("no text at all", text * 0)):
-        naive = np.full(3, np.nan), f"{case} leaves weights of 0, and 0 by 0 is no number: the vector is zeros."
-        mean = vectors[[1, 3]].mean(0), f"{case} says nothing: give zeros, not the mean of films that are not alike."
-        compare(
-            cold_vector(given, texts[[1, 3]], vectors[[1, 3]], 2), np.zeros(3), f"for {case}, the vector", naive, mean
-        )
+        naive = none, f"{case} leaves weights of 0, and 0 by 0 is no number: the vector is zeros."
+        used = [np.full(2, 9.0) for _ in range(9)]  # memory that is not 0 by chance, should the answer leave some unset
+        del used
+        mean = places.mean(0), f"{case} says nothing: give zeros, not the mean of films that are not alike."
+        compare(cold_vector(given, texts[[1, 3]], places, 2), np.zeros(1), f"for {case}, the vector", naive, mean)
 
 
 # The form of 08.4: words, with the least number of them that a stranger needs; figures; what may be concluded.
@@ -308,7 +316,8 @@ def faults(given: Mapping):
         yield value > 1, f"{key!r} is {value:g}: give a share from 0 to 1, not per cent."
         yield value < 0, f"{key!r} is {value:g}: no share is below 0; take a measure where more is better."
     gain = given["gain"]
-    yield not np.iterable(gain) or len(gain) != 3, "'gain' should be three numbers: the difference, low, high."
+    listed = np.iterable(gain) and not isinstance(gain, Iterator)
+    yield not listed or len(gain) != 3, "'gain' should be three numbers: the difference, low, high."
     gain, low, high = (figure(value, "each part of 'gain'") for value in gain)
     yield from gain_faults(model, baseline, gain, low, high)
     yield from seed_faults(given["seeds"], protocol)
@@ -341,10 +350,11 @@ def gain_faults(model: float, baseline: float, gain: float, low: float, high: fl
 
 
 def seed_faults(seeds, protocol: str):
-    if isinstance(seeds, str):
+    if isinstance(seeds, str | bytes):
         yield seeds.strip().lower() != "nothing random", "'seeds' lists what you ran, or says 'nothing random'."
         return
-    yield not np.iterable(seeds), "'seeds' lists the seeds themselves, such as [1, 2, 3], not how many there were."
+    listed = np.iterable(seeds) and not isinstance(seeds, Iterator)
+    yield not listed, "'seeds' lists the seeds themselves, such as [1, 2, 3], not how many there were."
     ran = [figure(seed, "each seed") for seed in seeds]
     yield not ran, "'seeds' is empty: list the seeds that you ran, or say 'nothing random' if nothing is drawn."
     yield any(seed % 1 for seed in ran), "a seed is a whole number: list the seeds that you ran."

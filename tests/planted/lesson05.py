@@ -239,6 +239,7 @@ WRONG["05.3"] = [
     ((lambda S, T, e: T[np.arange(len(S)) % len(T)],), "not the source's, all moved alike"),
     ((lambda S, T, e: moved(symmetric)[0](S, T, e)[:, :2],), "should have shape (300, 3)"),
     ((lambda S, T, e: moved(symmetric)[0](S, T, -e),), "are not finite"),
+    (moved(lambda C, D: -symmetric(C, D)), "is mirrored"),
     (moved(lambda C, D: 1.1 * symmetric(C, D)), "the covariance: "),
 ]
 
