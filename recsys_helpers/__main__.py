@@ -46,11 +46,76 @@ def lab() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    report: Annotated[bool, typer.Option("--class", help="Write a one-page report for the instructor.")] = False,
+) -> None:
     """Check this machine, and name the fix for each fault."""
+    from recsys_helpers.doctor import class_report
     from recsys_helpers.doctor import doctor as examine
 
-    raise SystemExit(examine())
+    raise SystemExit(class_report() if report else examine())
+
+
+@app.command()
+def progress() -> None:
+    """Show which exercises you have done and tried."""
+    from recsys_helpers.checks import progress as draw
+
+    draw()
+
+
+@app.command()
+def reset(
+    lesson: Annotated[str, typer.Argument(help="Such as 01.")],
+    exercise: Annotated[int | None, typer.Option(help="Only this exercise, such as 3.")] = None,
+) -> None:
+    """Put exercises back as they were handed out; what was there is kept as a backup beside them.
+
+    They are those of the folder `exercises` where you are, or else of the course.
+    """
+    from recsys_helpers.checks import EXERCISES
+    from recsys_helpers.checks.journal import NOT_TRIED, record
+    from recsys_helpers.notebooks import reset as put_back
+
+    here = Path("exercises")
+    path, backup = put_back(lesson, exercise, here.resolve() if here.is_dir() else None)
+    for name in EXERCISES:
+        if name.startswith(f"{path.stem[:2]}.{'' if exercise is None else exercise}"):
+            record(name, NOT_TRIED)
+    kept = f" What was there is in {backup.name}." if backup else ""
+    print(f"{path} is as handed out{f', exercise {exercise} only' if exercise else ''}.{kept}")
+    print("If it is open in JupyterLab: File, Reload Notebook from Disk.")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder with one folder per student.")],
+    out: Annotated[Path, typer.Option(help="Where points and pages go.")] = Path("build/grading"),
+) -> None:
+    """For instructors: grade a class in a sandbox; points as CSV, a page per student, an overview."""
+    from recsys_helpers.grading import grade as mark
+
+    print(f"Overview: {mark(submissions, out)}")
+
+
+@app.command()
+def slides(
+    lesson: Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01; all by default.")] = None,
+) -> None:
+    """For instructors: slides of the lessons that need no network, in build/slides."""
+    from recsys_helpers.notebooks import ROOT
+    from recsys_helpers.slides import make
+
+    for path in make(lesson, ROOT / "build" / "slides"):
+        print(path)
+
+
+@app.command()
+def bundle(out: Annotated[Path | None, typer.Option(help="The archive; build/course-<platform>.tar.")] = None) -> None:
+    """For instructors: one archive that sets the course up on machines without a network."""
+    from recsys_helpers.bundle import make
+
+    print(make(out))
 
 
 @app.command()
@@ -59,7 +124,7 @@ def test() -> None:
     from recsys_helpers.notebooks import ROOT
 
     fetch()
-    code = ["recsys_helpers", "tests", "notebooks", "solutions"]
+    code = ["recsys_helpers", "tests", "docs", "notebooks", "solutions"]
     nbval = "--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600"
     steps = {
         "style": ["ruff", "check", *code],
@@ -70,15 +135,16 @@ def test() -> None:
             "-n",
             "2",
             "--dist",
-            "worksteal",
+            "loadgroup",
             "tests",
         ],
         "stored outputs": ["pytest", "-q", "-n", "2", "--dist", "loadfile", *nbval.split(), "notebooks", "solutions"],
     }
     failed = []
+    alone = os.environ | {"RECSYS_PROGRESS": "off"}  # a test's answers are no progress of yours
     for name, command in steps.items():
         print(f"--- {name}", flush=True)
-        if subprocess.call([sys.executable, "-m", *command], cwd=ROOT):
+        if subprocess.call([sys.executable, "-m", *command], cwd=ROOT, env=alone):
             failed.append(name)
     if failed:
         raise CourseError(f"not in order: {'; '.join(failed)} (see above)")
@@ -88,8 +154,8 @@ def test() -> None:
 def store(
     lesson: Annotated[list[str] | None, typer.Argument(help="Lessons or solutions (paths); all by default.")] = None,
 ) -> None:
-    """For authors: execute notebooks in a fresh kernel and store them with outputs; write exercises and README anew."""
-    from recsys_helpers import notebooks
+    """For authors: execute and store notebooks in a fresh kernel; write exercises, README and docs anew."""
+    from recsys_helpers import instructors, notebooks
     from recsys_helpers.course import write_readme
 
     fetch()
@@ -98,6 +164,7 @@ def store(
         print(f"{path.stem}: {notebooks.store(path):.0f} s", flush=True)
     notebooks.release_all()
     write_readme()
+    instructors.write()
 
 
 @app.command()

@@ -2,14 +2,21 @@
 
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 from packaging.requirements import Requirement
 from rich.console import Console
@@ -17,6 +24,9 @@ from rich.table import Table
 
 from recsys_helpers.assets import datasets_dir, home, verify
 from recsys_helpers.errors import CourseError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GB = 1e9  # bytes
 ENOUGH_MEMORY, ENOUGH_DISK = 4 * GB, 2 * GB
@@ -26,6 +36,7 @@ KERAS = """
 import json, keras
 print(json.dumps([keras.backend.backend(), keras.config.floatx(), keras.distribution.list_devices("gpu")]))
 """
+SECONDS = "seconds to examine, import of Keras included"
 BUNDLES = {  # files that must be in each folder of `datasets`
     "interest_world": ["*.csv*"],
     "tiny_bert": ["config.json", "model.weights.h5", "assets/tokenizer/vocabulary.txt"],
@@ -163,3 +174,93 @@ def check_bundle(name: str) -> Check:
         return Check(name, False, str(error), fix)
     missing = [form for form in BUNDLES[name] if not any(file.stat().st_size for file in folder.glob(form))]
     return Check(name, not missing, f"{folder} lacks {', '.join(missing)}" if missing else f"in {folder}", fix)
+
+
+def class_report(folder: Path | None = None, host: bool = False) -> int:
+    """Print a page about this machine and write it to class_report_<id>.txt in `folder`, by default the current one.
+
+    The page is YAML: plain to read, and `summarise` reads many. It holds no user name, no host name unless `host`, and
+    no path with either; the id is drawn anew for each report. Returns 0 if all is well, else 1.
+    """
+    report = {"course class report": secrets.token_hex(3)} | ({"host": socket.gethostname()} if host else {})
+    start = time.perf_counter()
+    checks = diagnose()
+    free = shutil.disk_usage(next(path for path in (home(), *home().parents) if path.is_dir())).free
+    report |= {
+        "date": time.strftime("%Y-%m-%d"),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "versions": {name: _version(name) for name in ("recsys-helpers", "tensorflow", "keras", "numpy", "jupyterlab")},
+        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+        "threads": os.cpu_count(),
+        "memory in GB": round(psutil.virtual_memory().total / GB, 1),
+        "free disk in GB": round(free / GB, 1),
+        SECONDS: round(time.perf_counter() - start, 1),
+        "matrix product, GFLOP/s": round(matrix_rate() / 1e9, 1),
+        "checks": {check.name: ("ok: " if check.ok else "FAULT: ") + _anonymous(check.found) for check in checks},
+    }
+    text = yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=110)
+    path = (folder or Path.cwd()) / f"class_report_{report['course class report']}.txt"
+    try:
+        scratch = path.with_suffix(".part")
+        scratch.write_text(text, "utf-8")
+        os.replace(scratch, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CourseError(f"{path} cannot be written ({reason}): go to a folder of your own and call again.") from error
+    named = "" if host else "; it names neither you nor your machine"
+    print(f"{text}\nWritten to {path.name}{named}. Give it to your instructor.")
+    return int(not all(check.ok for check in checks))
+
+
+def summarise(folder: Path | str) -> tuple["pd.DataFrame", "pd.Series"]:
+    """The reports of a class in a folder: (one row a laptop, sorted by its number of faults; how often each fault is).
+
+    Raises CourseError if there is no report, or a file is not one.
+    """
+    import pandas as pd
+
+    rows, faults = {}, []
+    for path in sorted(Path(folder).glob("class_report_*.txt")):
+        try:
+            report = yaml.safe_load(path.read_text("utf-8"))
+            bad = [name for name, found in report["checks"].items() if found.startswith("FAULT")]
+            columns = ("memory in GB", "free disk in GB", "matrix product, GFLOP/s")
+            row = {"system": report["system"], "cores": report["cores"]} | {name: report[name] for name in columns}
+            rows[report["course class report"]] = row | {"seconds": report[SECONDS], "faults": ", ".join(bad)}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            raise CourseError(f"{path} is not a whole class report: ask for it again, or take it away.") from error
+        faults += bad
+    if not rows:
+        raise CourseError(f"{folder} has no class_report_*.txt: collect what `doctor --class` wrote on each laptop.")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("laptop")
+    order = table["faults"].str.split(", ").map(lambda names: -len([name for name in names if name]))
+    return table.loc[order.sort_values(kind="stable").index], pd.Series(faults, dtype=object).value_counts()
+
+
+def matrix_rate(size: int = 1024) -> float:
+    """Floating-point operations a second in products of float32 matrices: the best of five, after one to warm up."""
+    import numpy as np
+
+    matrix = np.random.default_rng(7).normal(size=(size, size)).astype("float32")
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds[1:])
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _anonymous(text: str) -> str:
+    """Text without the home folder, and without user and host name as parts of a path."""
+    text = text.replace(str(Path.home()), "~")
+    users = {os.environ.get(key) for key in ("USER", "LOGNAME", "USERNAME")}
+    for name in {*users, Path.home().name, socket.gethostname()} - {None, ""}:
+        text = re.sub(rf"(?<=[/\\-]){re.escape(name)}\b", "...", text)
+    return text

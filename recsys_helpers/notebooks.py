@@ -4,7 +4,9 @@ Plain .ipynb is the only source. Lessons are stored with the outputs of one clea
 """
 
 import difflib
+import itertools
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -74,7 +76,8 @@ def normalise(notebook):
         )
         for output in cell.get("outputs", []):
             if "metadata" in output:
-                output["metadata"] = nbformat.from_dict({})
+                alt = output["metadata"].get("image/png", {}).get("alt")  # a picture in words
+                output["metadata"] = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -113,7 +116,7 @@ def store(path: Path) -> float:
     )
     start = time.perf_counter()
     try:
-        client.execute()
+        client.execute(env=os.environ | {"RECSYS_PROGRESS": "off"})  # an author's own progress is no part of a lesson
     except CellExecutionError as error:
         raise CourseError(f"{path.name} was not stored, a cell failed:\n{error}") from error
     seconds = time.perf_counter() - start
@@ -141,3 +144,44 @@ def release_all() -> list[Path]:
         write(release(path), target)
         targets.append(target)
     return targets
+
+
+def reset(lesson: str, exercise: int | None = None, folder: Path | None = None) -> tuple[Path, Path | None]:
+    """Put the exercises of a lesson, or only number `exercise`, back as they were handed out.
+
+    `folder` is where the student works, the course's own folder `exercises` by default.
+
+    Everything else in the student's notebook stays: other answers, cells of her own. Returns the notebook and the
+    backup of what was there, which is None if nothing was. Raises CourseError for what does not exist.
+    """
+    found = [path for path in solutions() if path.stem.startswith(lesson)]
+    if len(found) != 1:
+        known = ", ".join(path.stem[:2] for path in solutions())
+        raise CourseError(f"lesson {lesson!r} has no exercises to put back; choose from {known}")
+    target, fresh = (folder or ROOT / "exercises") / found[0].name, release(found[0])
+    if exercise is not None:
+        mark = f"ex-{found[0].stem[:2]}-{exercise}-"
+        if not any(cell.id.startswith(mark) for cell in fresh.cells):
+            raise CourseError(f"{target.name} has no exercise {exercise}")
+        if target.exists():
+            fresh = _put_back(read(target), fresh, mark)
+    backup = None
+    if target.exists():
+        backups = (target.with_suffix(f".backup-{number}.ipynb") for number in itertools.count(1))
+        backup = next(path for path in backups if not path.exists())
+        shutil.copy2(target, backup)
+    write(fresh, target)
+    return target, backup
+
+
+def _put_back(mine, fresh, mark: str):
+    """My notebook with the cells whose id begins with `mark` as in the fresh one; a lost cell returns to its place."""
+    place = 0
+    for cell in fresh.cells:
+        known = [i for i, other in enumerate(mine.cells) if other.get("id") == cell.id]
+        start = known[0] if known else place
+        if cell.id.startswith(mark):
+            mine.cells[start : start + len(known)] = [cell]
+        if known or cell.id.startswith(mark):
+            place = start + 1
+    return mine

@@ -1,6 +1,7 @@
 """Each check of the doctor, green and red, and that a red one names the command that mends it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 
 from recsys_helpers import assets, doctor
@@ -210,3 +212,71 @@ def test_the_report_ends_with_the_fixes(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "diagnose", lambda: [good])
     assert doctor.doctor() == 0
     assert "All is well." in capsys.readouterr().out
+
+
+@pytest.fixture
+def laptop(monkeypatch, tmp_path):
+    """A machine of one Alice, whose checks name her home folder, her other disk and her machine; returns its folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "people" / "liddell"))
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(doctor.socket, "gethostname", lambda: "alices-laptop")
+    checks = [
+        Check("disk", True, f"9.0 GB free in {Path.home()}/.cache (needs 2)", ""),
+        Check("movielens", True, "every sha256 is right in /media/alice/data", ""),
+        Check("minilm", False, "left by .fetch-alices-laptop-12", "python -m recsys_helpers fetch"),
+    ]
+    monkeypatch.setattr(doctor, "diagnose", lambda: checks)
+    return tmp_path
+
+
+def test_the_class_report_is_on_disk_on_screen_and_readable_by_a_program(laptop, capsys):
+    assert doctor.class_report(laptop) == 1, "minilm is at fault"
+    (path,) = laptop.glob("class_report_*.txt")
+    text = path.read_text("utf-8")
+    shown = capsys.readouterr().out
+    assert shown.startswith(text) and path.name in shown
+    assert len(text.splitlines()) < 50, "one page"
+    report = yaml.safe_load(text)
+    assert path.stem == f"class_report_{report['course class report']}"
+    assert report["checks"]["disk"] == "ok: 9.0 GB free in ~/.cache (needs 2)"
+    assert report["checks"]["minilm"].startswith("FAULT: ")
+    assert report["versions"]["numpy"] == metadata.version("numpy")
+    assert report["cores"] >= 1 and report["memory in GB"] > 0 and report["matrix product, GFLOP/s"] > 0.1
+
+
+def test_the_class_report_names_nobody(laptop, capsys):
+    doctor.class_report(laptop)
+    (path,) = laptop.glob("class_report_*.txt")
+    assert not re.search("alice|liddell", path.read_text("utf-8"))
+    assert "data" in path.read_text("utf-8"), "only the name is gone from the path"
+    path.unlink()
+    doctor.class_report(laptop, host=True)
+    (path,) = laptop.glob("class_report_*.txt")
+    assert "host: alices-laptop" in path.read_text("utf-8")
+    assert "nor your machine" not in capsys.readouterr().out.rpartition("Written to")[2]
+
+
+def test_a_healthy_class_report_that_cannot_be_written(laptop, monkeypatch):
+    monkeypatch.setattr(doctor, "diagnose", lambda: [Check("memory", True, "9 GB", "")])
+    assert doctor.class_report(laptop) == 0
+    (laptop / "file").touch()
+    with pytest.raises(CourseError, match="go to a folder of your own"):
+        doctor.class_report(laptop / "file")
+
+
+def test_the_reports_of_a_class_become_a_table(laptop, monkeypatch):
+    faults = {"minilm": False, "memory": False}
+    for broken in ([], ["minilm"], ["memory", "minilm"]):
+        checks = [Check(name, name not in broken, "found", "") for name in faults]
+        monkeypatch.setattr(doctor, "diagnose", lambda checks=checks: checks)
+        doctor.class_report(laptop)
+    laptops, often = doctor.summarise(laptop)
+    assert laptops["faults"].tolist() == ["minilm, memory", "minilm", ""], "the most faults first"
+    assert often.to_dict() == {"minilm": 2, "memory": 1}
+    assert (laptops["seconds"] >= 0).all() and laptops.index.is_unique
+    (laptop / "class_report_zzz.txt").write_text("course class report: zzz\nchecks: [")
+    with pytest.raises(CourseError, match=r"class_report_zzz.txt is not a whole class report"):
+        doctor.summarise(laptop)
+    with pytest.raises(CourseError, match="collect what"):
+        doctor.summarise(laptop / "people")

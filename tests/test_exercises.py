@@ -1,11 +1,14 @@
 """Exercises are generated from solutions; nbgrader itself gives solutions full marks and released exercises none."""
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbgrader import preprocessors, utils
 
 from recsys_helpers import notebooks
+from recsys_helpers.errors import CourseError
 
 
 def names(paths):
@@ -24,15 +27,89 @@ def score(notebook):
 
 def test_exercises_and_solutions_belong_together():
     exercises = sorted((notebooks.ROOT / "exercises").glob("*.ipynb"))
-    assert [path.name for path in exercises] == [path.name for path in notebooks.solutions()] != []
+    assert (
+        [path.name for path in exercises if ".backup-" not in path.name]
+        == [path.name for path in notebooks.solutions()]
+        != []
+    )
 
 
 @names(notebooks.solutions())
 def test_exercises_are_in_sync(path):
     released = nbformat.writes(notebooks.release(path)) + "\n"
-    assert (notebooks.ROOT / "exercises" / path.name).read_text(encoding="utf-8") == released, "run: make store"
+    given = (notebooks.ROOT / "exercises" / path.name).read_text(encoding="utf-8")
+    assert given == released, (
+        f"authors: make store; students, to hand it back: python -m recsys_helpers reset {path.stem[:2]}"
+    )
     assert "BEGIN SOLUTION" not in released and "NotImplementedError" in released
     assert "MARK SCHEME" not in released
+
+
+# --- Putting exercises back -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worked(tmp_path, monkeypatch):
+    """A copy of the exercises of lesson 01 in which a student has worked."""
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    solved = Path(__file__).parents[1] / "solutions" / "01_self_attention.ipynb"
+    monkeypatch.setattr(notebooks, "solutions", lambda: [solved])
+    path, backup = notebooks.reset("01")
+    assert backup is None
+    notebook = notebooks.read(path)
+    for cell in notebook.cells:
+        if cell.id.endswith("-solution"):
+            cell.source = f"mine = '{cell.id}'"
+    notebook.cells.insert(5, nbformat.v4.new_code_cell("of_my_own = 1", id="own"))
+    notebooks.write(notebook, path)
+    return path
+
+
+def sources(path):
+    return {cell.id: cell.source for cell in notebooks.read(path).cells}
+
+
+def test_one_exercise_is_put_back_and_the_others_stay(worked):
+    before, fresh = (
+        sources(worked),
+        {cell.id: cell.source for cell in notebooks.release(notebooks.solutions()[0]).cells},
+    )
+    path, backup = notebooks.reset("01", 3)
+    after = sources(path)
+    assert path == worked and list(after) == list(before)
+    assert after["ex-01-3-solution"] == fresh["ex-01-3-solution"] != before["ex-01-3-solution"]
+    assert {**after, "ex-01-3-solution": 0} == {**before, "ex-01-3-solution": 0}
+    assert sources(backup) == before and backup.name == "01_self_attention.backup-1.ipynb"
+    assert notebooks.reset("01", 2)[1].name == "01_self_attention.backup-2.ipynb" and sources(backup) == before
+
+
+def test_lost_cells_return_to_their_place(worked):
+    notebook, whole = notebooks.read(worked), list(sources(worked))
+    notebook.cells = [cell for cell in notebook.cells if not cell.id.startswith("ex-01-3-")]
+    notebooks.write(notebook, worked)
+    notebooks.reset("01", 3)
+    assert list(sources(worked)) == whole
+
+
+def test_all_exercises_are_put_back(worked):
+    before = sources(worked)
+    path, backup = notebooks.reset("01")
+    assert path.read_text() == nbformat.writes(notebooks.release(notebooks.solutions()[0])) + "\n"
+    assert sources(backup) == before
+
+
+def test_exercises_of_another_folder_are_put_back_there(worked, tmp_path):
+    mine = tmp_path / "mine"
+    path, backup = notebooks.reset("01", folder=mine)
+    assert path == mine / worked.name and backup is None and "mine" in sources(worked)["ex-01-3-solution"]
+
+
+def test_what_cannot_be_put_back_is_named_and_nothing_is_written(worked):
+    before = sorted(worked.parent.iterdir()), worked.read_bytes()
+    for arguments, message in [(("42",), "choose from 01"), (("01", 9), "has no exercise 9")]:
+        with pytest.raises(CourseError, match=message):
+            notebooks.reset(*arguments)
+    assert (sorted(worked.parent.iterdir()), worked.read_bytes()) == before
 
 
 def test_what_a_person_grades_keeps_its_points_and_hides_its_mark_scheme():

@@ -16,7 +16,7 @@ from recsys_helpers import grading, notebooks, sandbox
 from recsys_helpers.errors import CourseError
 
 bubblewrap = needs.program("bwrap", "apt install bubblewrap")
-SMALL = sandbox.Limits(cell=8, notebook=120, memory=2**30, processes=64)
+SMALL = sandbox.Limits(cell=12, notebook=120, memory=2**30, processes=64)
 KEPT = ("recsys_helpers", "datasets", "solutions", "exercises")
 
 

@@ -9,8 +9,9 @@ from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.results import read_results
 
+LESSONS = ("00", "01", "02", "03", "04", "05", "06", "07", "08")
 STORED = notebooks.lessons() + notebooks.solutions()
-MAX_CELLS, MAX_LINES = 75, 230  # lines of code that a student reads: without the checkpoint
+MAX_CELLS, MAX_LINES = 75, 230  # that a student reads: without the checkpoint's lines and the map of the course
 
 
 def code_cells(notebook):
@@ -22,7 +23,7 @@ def by_name(paths):
 
 
 def test_there_are_lessons_and_solutions():
-    assert [path.stem[:2] for path in notebooks.lessons()] == ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
+    assert tuple(path.stem[:2] for path in notebooks.lessons()) == LESSONS
     assert {path.name for path in notebooks.solutions()} <= {path.name for path in notebooks.lessons()}
 
 
@@ -55,12 +56,24 @@ def test_a_lesson_has_its_anatomy(path):
         assert any(wanted in line for line in titles if line.startswith("#")), wanted
     cells = code_cells(notebook)
     assert ["parameters" in c.metadata.get("tags", []) for c in cells[:3]] == [False, True, False]
-    assert len(notebook.cells) <= MAX_CELLS
-    read = [line.strip() for c in cells if c.id != "checkpoint" for line in c.source.splitlines()]
+    assert len(notebook.cells) - 1 <= MAX_CELLS
+    read = [line.strip() for c in cells if c.id not in ("checkpoint", "course-map") for line in c.source.splitlines()]
     lines = [line for line in read if line and not line.startswith("#")]
     assert len(lines) <= MAX_LINES
     checkpoint = next(cell for cell in cells if cell.id == "checkpoint")
     assert checkpoint.source.count("assert ") >= 5
+
+
+@by_name(STORED)
+def test_a_notebook_ends_with_the_map_of_the_course(path):
+    last = notebooks.read(path).cells[-1]
+    assert last.id == "course-map" and last.source.splitlines()[-1] == "progress()"
+    head, *rows, following = last.outputs[0].text.splitlines()
+    assert head == "exercises: ✓ done   ~ tried   · not tried" and [row[:2] for row in rows] == list(LESSONS[1:])
+    here = next((row for row in rows if row[:2] == path.stem[:2]), "")
+    done = path.parent.name == "solutions"
+    assert ("✓" in here and "·" not in here) == done and not any("✓" in row for row in rows if row != here)
+    assert following.startswith("next: ")
 
 
 @by_name(notebooks.lessons())
