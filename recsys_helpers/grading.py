@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import urllib.parse
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from nbgrader.utils import is_grade, is_locked, is_solution, is_task
 from rich.progress import track
 
 from recsys_helpers import notebooks, sandbox
+from recsys_helpers.checks import EXERCISES
 from recsys_helpers.errors import CourseError
 from recsys_helpers.sandbox import CellRun, Limits
 
@@ -493,7 +494,8 @@ def _write_pages(students: list[Student], folder: Path) -> None:
     pages = jinja2.Environment(loader=jinja2.DictLoader(PAGES), autoescape=True, undefined=jinja2.StrictUndefined)
     pages.trim_blocks = pages.lstrip_blocks = True
     pages.filters["url"] = urllib.parse.quote
-    pages.globals |= {"symbol": VERDICTS, "style": STYLE, "look": LOOK}
+    titles = defaultdict(str, {name: f": {task.title}" for name, task in EXERCISES.items()})
+    pages.globals |= {"symbol": VERDICTS, "style": STYLE, "look": LOOK, "titles": titles}
     for student in students:
         home = folder / student.folder
         home.mkdir()
@@ -545,7 +547,7 @@ PAGES = {
 <h1>{{ graded.name }}: {{ "%g" % graded.points }} of {{ "%g" % graded.possible }} points</h1>
 {% for note in graded.notes if not note.startswith(look) %}<p>Note: {{ note }}.</p>{% endfor %}
 {% for exercise in graded.exercises %}
-<h2>Exercise {{ exercise.name }}</h2>
+<h2>Exercise {{ exercise.name }}{{ titles[exercise.name] }}</h2>
 <p><span class="verdict {{ exercise.verdict }}"><span aria-hidden="true">{{ symbol[exercise.verdict] }}</span>
 {{ exercise.verdict }}</span>
 {% if exercise.verdict == "to be given by a person" %}up to {{ "%g" % exercise.possible }} points{% else %}
@@ -585,12 +587,12 @@ PAGES = {
 <tr><th scope="col">Exercise</th>
 {% for verdict in symbol %}<th scope="col" class="n">{{ symbol[verdict] }} {{ verdict }}</th>{% endfor %}</tr>
 {% for name, by_verdict in counts.items() %}
-<tr><th scope="row">{{ name }}</th>
+<tr><th scope="row">{{ name }}{{ titles[name] }}</th>
 {% for verdict in symbol %}<td class="n">{{ by_verdict[verdict] or "" }}</td>{% endfor %}</tr>
 {% endfor %}</table></div>
 <h2>Mistakes</h2>
 {% for name, said in mistakes.items() %}
-<h3>Exercise {{ name }}</h3>
+<h3>Exercise {{ name }}{{ titles[name] }}</h3>
 <ul>{% for (verdict, message), n in said.most_common() %}
 <li>{{ n }} × {{ verdict }}: {{ message }}</li>{% endfor %}</ul>
 {% else %}<p>None.</p>{% endfor %}

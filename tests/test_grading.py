@@ -64,6 +64,7 @@ def pages_are_safe_and_private(out: Path, submissions: list[Submission]) -> None
         own = [page for page, text in pages.items() if mark(number) in text]
         assert [page.name for page in own] in ([], [f"{L01}.html"]), submission.student
     overview = (out / "index.html").read_text(encoding="utf-8")
+    assert "<h3>Exercise 01.3: Causal and padding mask of a batch of histories</h3>" in overview
     assert "<li>2 × wrong: padding is hidden" in overview and "normalise over the queries" in overview
 
 
