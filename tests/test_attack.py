@@ -4,11 +4,13 @@
 """
 
 import functools
+import gc
 import itertools
 import json
 import operator
 import re
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -224,7 +226,6 @@ ANSWERS = {
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 @pytest.mark.filterwarnings("error")
-@pytest.mark.filterwarnings("ignore:coroutine")
 def test_odd_answers_are_refused_in_words(name):
     for what, odd in ANSWERS.items():
         text = told(name, *[odd] * len(EXERCISES[name].answers))
@@ -246,6 +247,16 @@ def test_odd_values_of_a_dict_are_refused_in_words(name):
             continue  # any words will do there, and any whole numbers
         if (what, right[key]) not in (("minus zero", 0), ("number as text", 1)):
             told(name, {**right, key: odd})
+
+
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+def test_a_coroutine_leaves_no_warning_behind(name, monkeypatch):
+    late = []
+    monkeypatch.setattr(sys, "unraisablehook", late.append)
+    with warnings.catch_warnings(action="error"):
+        told(name, *[later] * len(EXERCISES[name].answers))
+        gc.collect()
+    assert not late
 
 
 SEEDS = ("tuple", "pair", "set", "series")

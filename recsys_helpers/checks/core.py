@@ -185,6 +185,8 @@ class Attempt:
         if returned is None or returned is ...:
             raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
         if isinstance(returned, Iterator | Coroutine):  # it holds no values yet, and may never end
+            if isinstance(returned, Coroutine):
+                returned.close()  # or Python warns, at some later time, that nobody awaited it
             raise Wrong(f"`{self.name}` returned a {type(returned).__name__}, not values: return a list or an array.")
         return returned
 
