@@ -104,6 +104,9 @@ def test_wrong(answer, text):
     ("answer", "likeness"),
     [
         (lambda a: -a, "; every sign is turned."),
+        (lambda a: a**2, "; all of yours is the square of what is expected."),
+        (np.sqrt, "; all of yours is the root of what is expected."),
+        (lambda a: 1 - a, "; all of yours is 1 minus what is expected."),
         (lambda a: a.T, "; rows and columns are swapped."),
         (lambda a: 3 * a, "; all of yours is 3 times what is expected."),
         (lambda a: a - 0.5, "; all of yours is 0.5 too low."),

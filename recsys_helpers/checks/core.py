@@ -268,6 +268,13 @@ def _likeness(got: np.ndarray, expected: np.ndarray) -> str:
         return "; every sign is turned" if got.size > 1 else "; the sign is turned"
     if np.ptp(expected) == 0 or got.size < 3:  # too little to tell chance from likeness
         return ""
+    for likeness, variant in (
+        ("the square of", expected**2),
+        ("the root of", np.sqrt(abs(expected))),
+        ("1 minus", 1 - expected),
+    ):
+        if same(got, variant):
+            return f"; all of yours is {likeness} what is expected"
     if got.ndim > 1 and same(got, np.swapaxes(expected, -1, -2)):
         return "; rows and columns are swapped"
     factor, step = (got * expected).sum() / (expected**2).sum(), (got - expected).mean()
