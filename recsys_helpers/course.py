@@ -20,7 +20,6 @@ FULL_PROFILE = notebooks.ROOT / "datasets" / "full_profile.json"
 SPEED = notebooks.ROOT / "datasets" / "recbole_speed.json"
 LEADERBOARD = notebooks.ROOT / "datasets" / "leaderboard.json"
 REFERENCE = notebooks.ROOT / "datasets" / "recbole_reference.json"
-README_MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
 
 
@@ -189,17 +188,21 @@ def pictures() -> dict[str, bytes]:
 
 def write_readme(readme: Path = notebooks.ROOT / "README.md") -> None:
     """Put the measured part into README.md, between its two marks, and the pictures beside it into docs/."""
-    begin, end = README_MARKS
-    text = readme.read_text(encoding="utf-8")
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise CourseError(f"{readme} has lost the marks {begin} and {end}; put them back around the measured tables")
-    head, rest = text.split(begin)
-    tail = rest.split(end)[1]
+    write_region(readme, "measured", measured_markdown())
     for name, picture in pictures().items():
         path = readme.parent / "docs" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(picture)
-    readme.write_text(f"{head}{begin}\n{measured_markdown()}\n{end}{tail}", encoding="utf-8")
+
+
+def write_region(page: Path, region: str, content: str) -> None:
+    """Put this between the two marks of a region of a Markdown page; CourseError if each is not there once."""
+    begin, end = f"<!-- {region}: begin -->", f"<!-- {region}: end -->"
+    text = page.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise CourseError(f"{page} has lost the marks {begin} and {end}; put them back around the {region} part")
+    head, rest = text.split(begin)
+    page.write_text(f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def write_json(path: Path, rows: list | dict) -> None:

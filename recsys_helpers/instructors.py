@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recsys_helpers import notebooks
 from recsys_helpers.checks import EXERCISES, Wrong, check
+from recsys_helpers.course import write_region
 from recsys_helpers.errors import CourseError
 
 DOCS = notebooks.ROOT / "docs"
@@ -77,20 +78,8 @@ def mutants() -> str:
     return "\n".join(lines)
 
 
-def fill(text: str, region: str, content: str) -> str:
-    """The text with this between the marks of a region; CourseError if the marks are not there once."""
-    begin, end = f"<!-- {region}: begin -->", f"<!-- {region}: end -->"
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise CourseError(f"instructors.md has lost the marks {begin} and {end}; put them back around the {region}")
-    head, rest = text.split(begin)
-    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
-
-
 def write(docs: Path = DOCS) -> None:
     """Write both pages anew; of instructors.md only what lies between its marks."""
-    page = docs / "instructors.md"
-    text = page.read_text(encoding="utf-8")
     for region in (minutes, mutants):
-        text = fill(text, region.__name__, region())
-    page.write_text(text, encoding="utf-8")
+        write_region(docs / "instructors.md", region.__name__, region())
     (docs / "mistakes.md").write_text(mistakes(), encoding="utf-8")
