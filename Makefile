@@ -1,11 +1,11 @@
-# Every target but the benchmark is one call of `python -m recsys_helpers`; this file only makes the environment first.
+# Every target but the benchmarks is one call of `python -m recsys_helpers`; this file only makes the environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m recsys_helpers
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab doctor fetch grade slides bundle store bench-recbole clean
+.PHONY: help course test lab doctor fetch grade slides bundle store bench bench-gpu bench-recbole clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -37,6 +37,13 @@ bundle: $(READY)  ## for instructors, one archive that sets the course up where 
 
 store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
 	$(RUN) store
+
+bench: $(READY)   ## for authors, speed and memory measured: the floor, the peer, growth (half an hour, two CPU cores)
+	$(BIN)/python tests/benchmarks/floor.py
+	$(BIN)/python tests/benchmarks/growth.py
+
+bench-gpu: $(READY)  ## for authors, every model and its speed on a GPU, beside PyTorch
+	$(BIN)/python tests/benchmarks/gpu.py
 
 bench-recbole: $(READY)  ## for authors, train beside RecBole on two CPU cores (half an hour)
 	$(BIN)/python tests/benchmarks/recbole_speed.py $(if $(BUDGET),--budget $(BUDGET))

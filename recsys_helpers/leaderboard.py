@@ -8,8 +8,6 @@ import difflib
 import hashlib
 import json
 import os
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from recsys_helpers import training
 from recsys_helpers.baselines import popularity
 from recsys_helpers.contestants import MODELS
 from recsys_helpers.course import LEADERBOARD, write_json
@@ -108,16 +107,15 @@ def _end_with_parent() -> None:
 
 
 def measure(log: Log, model: Callable, profile: str, seed: int) -> dict:
-    """Ranks of the test items, seconds by the clock and of the CPU, parameters, and peak memory of this process in MB.
+    """Ranks of the test items, seconds by the clock and of the CPU, parameters, and peak memory in MB.
 
-    Memory is all that the process ever held: Python, TensorFlow and the data are in it.
+    Memory is all that the process ever held, Python, TensorFlow and the data too; with a GPU, what it held of that.
     """
     start, busy = time.perf_counter(), time.process_time()
     scores, parameters = model(log, "test", seed, profile)
     took = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - busy}
     ranks = target_ranks(scores, log.split.history(), log.split.target())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-    return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": peak}
+    return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": training._peak_memory()}
 
 
 def fingerprint(log: Log) -> str:

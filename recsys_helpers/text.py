@@ -69,8 +69,7 @@ class TextEncoder:
         """
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is {pooling!r}; it has to be 'mean' or 'cls'")
-        path = self._cache_path(texts)
-        if cache and path.exists():
+        if cache and (path := self._cache_path(texts)).exists():
             return np.load(path)[pooling]
         ids = self.token_ids(texts)
         order = np.argsort([len(text) for text in ids], kind="stable")

@@ -53,7 +53,10 @@ class EpochData(keras.utils.PyDataset):
     """Batches drawn anew each epoch that depend on nothing but the seed and the number of the epoch.
 
     A subclass draws with `self.random` in `on_epoch_end`, which Keras calls, and ends its `__init__` with `go_to(0)`.
+    Keras visits the batches in an order of its own, unless `in_order` says that jumping about costs reading anew.
     """
+
+    in_order = False
 
     def __init__(self, seed: int | None):
         super().__init__()
@@ -126,6 +129,7 @@ def fit(
         model.steps_per_execution, model.train_function = 16, None  # a GPU would wait for Python after each step
     shares = _shares(model)
     shuffle = not checkpoint and shares == 1  # Keras draws from a global state, which can be neither resumed nor shared
+    shuffle = shuffle and not getattr(data, "in_order", False)
     if isinstance(data, tuple) and not shuffle:
         data = Rows(*data, batch_size=batch_size or 32)
     run = _Run(validate, monitor, patience, epochs, lines)
@@ -136,6 +140,8 @@ def fit(
     try:
         model.fit(inputs, targets, batch_size=batch_size, shuffle=shuffle, verbose=0, callbacks=[run], **span)
     except Exception as error:
+        if told := re.search("^CourseError: (.+)", str(error), re.MULTILINE):  # TensorFlow makes data's errors text
+            raise CourseError(told[1]) from error
         if not _out_of_memory(error):
             raise
         size = getattr(data, "batch_size", batch_size) or 32
@@ -349,6 +355,10 @@ def _compute_capability() -> tuple[int, int] | None:
         import jax
 
         found = [tuple(map(int, gpu.compute_capability.split("."))) for gpu in jax.devices() if gpu.platform == "gpu"]
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        found = list(map(torch.cuda.get_device_capability, range(torch.cuda.device_count())))
     return min(found, default=None)
 
 
@@ -360,6 +370,10 @@ def _peak_memory() -> float:
         import tensorflow as tf
 
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 1e6
     import jax
 
     return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"] / 1e6

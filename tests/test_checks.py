@@ -34,12 +34,12 @@ def tasks(monkeypatch):
     monkeypatch.setattr(core, "_hints_shown", {})
     monkeypatch.setattr(journal, "_remembered", {})
 
-    @exercise("09.1", "Double", points=1, why="doubling is half of halving.", hints=("think of two", "2 * x"))
+    @exercise("99.1", "Double", points=1, why="doubling is half of halving.", hints=("think of two", "2 * x"))
     def judge_double(double):
         x = np.arange(3.0)
         compare(double(x), 2 * x, "the double", (x**2, "you squared; doubling adds a number to itself."))
 
-    @exercise("09.2", "Predict", points=1, why="so it is.", hints=("look",))
+    @exercise("99.2", "Predict", points=1, why="so it is.", hints=("look",))
     def judge_prediction(double, prediction):
         quiz(
             prediction, {"sum": Question(6, {3: "not doubled."}, "add up."), "sign": Question("plus", {"minus": "no."})}
@@ -47,8 +47,8 @@ def tasks(monkeypatch):
 
 
 def test_correct_prints_why(capsys):
-    assert check("09.1", lambda x: 2 * x) is None  # nbgrader would take a number for partial credit
-    assert capsys.readouterr().out == "09.1 correct: doubling is half of halving.\n"
+    assert check("99.1", lambda x: 2 * x) is None  # nbgrader would take a number for partial credit
+    assert capsys.readouterr().out == "99.1 correct: doubling is half of halving.\n"
 
 
 def stub(x):
@@ -72,8 +72,8 @@ def calls_a_stub(x):
 )
 def test_not_attempted(answer, text):
     with pytest.raises(NotAttempted) as failure:
-        check("09.1", answer)
-    assert str(failure.value) == f"09.1 not attempted yet: {text}"
+        check("99.1", answer)
+    assert str(failure.value) == f"99.1 not attempted yet: {text}"
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_not_attempted(answer, text):
 )
 def test_wrong(answer, text):
     with pytest.raises(Wrong) as failure:
-        check("09.1", answer)
-    assert str(failure.value) == f"09.1 not right yet: {text}"
+        check("99.1", answer)
+    assert str(failure.value) == f"99.1 not right yet: {text}"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_crashed_tells_exception_line_and_call():
         return x / missing  # noqa: F821
 
     with pytest.raises(Crashed) as failure:
-        check("09.1", lambda x: halve(x))
+        check("99.1", lambda x: halve(x))
     lines = str(failure.value).splitlines()
-    assert lines[0].startswith("09.1 your code stopped: NameError: name 'missing' is not defined")
+    assert lines[0].startswith("99.1 your code stopped: NameError: name 'missing' is not defined")
     assert lines[1].endswith("of halve: return x / missing  # noqa: F821")
     assert lines[2] == "  called as double(array([0., 1., 2.]))"
 
@@ -145,12 +145,12 @@ def test_crash_in_a_library_points_at_the_students_line():
         return np.linalg.inv(x)  # raises deep inside NumPy's own Python
 
     with pytest.raises(Crashed, match=r"(?s)LinAlgError.*of double: return np.linalg.inv"):
-        check("09.1", double)
+        check("99.1", double)
 
 
 def test_wrong_number_of_arguments_is_a_crash_without_a_line():
     with pytest.raises(Crashed) as failure:
-        check("09.1", lambda: 0)
+        check("99.1", lambda: 0)
     assert "takes 0 positional arguments but 1 was given\n  called as double(" in str(failure.value)
 
 
@@ -160,8 +160,8 @@ def test_answers_work_on_copies_and_without_warnings(recwarn, capsys):
         x *= 2
         return x
 
-    check("09.1", in_place)
-    check("09.1", lambda x: np.where(x == 0, 0, 2 / (1 / x)))  # divides by 0 on the way
+    check("99.1", in_place)
+    check("99.1", lambda x: np.where(x == 0, 0, 2 / (1 / x)))  # divides by 0 on the way
     assert not recwarn
     assert not capsys.readouterr().err
 
@@ -171,12 +171,12 @@ def test_students_keyboard_interrupt_is_not_swallowed():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check("09.1", interrupted)
+        check("99.1", interrupted)
 
 
 def test_quiz():
     def answer(**given):
-        check("09.2", abs, given)
+        check("99.2", abs, given)
 
     answer(sum=6, sign="plus")
     answer(sum="6.05", sign=" Plus")
@@ -189,28 +189,28 @@ def test_quiz():
     with pytest.raises(Wrong, match=r"'sign' = 'both': choose one of minus, plus."):
         answer(sum=6, sign="both")
     with pytest.raises(Wrong, match="should be a dict with the keys 'sum', 'sign'"):
-        check("09.2", abs, [6, "plus"])
+        check("99.2", abs, [6, "plus"])
 
 
 def test_unknown_exercise_and_missing_answer_say_what_to_do():
-    with pytest.raises(CourseError, match=r"no exercise '9.1'; known are 09.1, 09.2"):
+    with pytest.raises(CourseError, match=r"no exercise '9.1'; known are 99.1, 99.2"):
         check("9.1", abs)
-    with pytest.raises(CourseError, match=r"no exercise '09'"):
-        hint("09")
-    with pytest.raises(CourseError, match=r'check\("09.2", double, prediction\)'):
-        check("09.2", abs)
+    with pytest.raises(CourseError, match=r"no exercise '99'"):
+        hint("99")
+    with pytest.raises(CourseError, match=r'check\("99.2", double, prediction\)'):
+        check("99.2", abs)
 
 
 def test_hints_grow_stronger_and_end_with_the_last(capsys):
     for _ in range(3):
-        hint("09.1")
-    hint("09.1", 1)
-    hint("09.1")
-    first, second = "09.1 hint 1 of 2: think of two", "09.1 hint 2 of 2: 2 * x"
+        hint("99.1")
+    hint("99.1", 1)
+    hint("99.1")
+    first, second = "99.1 hint 1 of 2: think of two", "99.1 hint 2 of 2: 2 * x"
     assert capsys.readouterr().out.splitlines() == [first, second, second, first, second]
     for number in (0, 3):
         with pytest.raises(CourseError, match="a number from 1 to 2"):
-            hint("09.1", number)
+            hint("99.1", number)
 
 
 # --- Progress: what was tried and done is kept, never an answer -------------------------------------------------------
@@ -228,34 +228,34 @@ def attempt(name, *answers):
 
 
 def test_states_go_up_and_hold_no_answer(kept, capsys):
-    attempt("09.1", stub)
+    attempt("99.1", stub)
     assert not kept.exists() and journal.states() == {}
-    attempt("09.1", lambda x: x + 12345)
-    attempt("09.1", lambda x: 1 / 0)
-    assert kept.read_text() == "09.1 tried\n"
-    check("09.1", lambda x: 2 * x)
-    check("09.1", lambda x: 2 * x)
-    attempt("09.1", lambda x: x)
-    assert kept.read_text() == "09.1 tried\n09.1 done\n"
-    journal.record("09.1", journal.NOT_TRIED)
-    assert journal.states() == {"09.1": "not tried"}
-    attempt("09.1", lambda x: x)
-    assert journal.states() == {"09.1": "tried"}
+    attempt("99.1", lambda x: x + 12345)
+    attempt("99.1", lambda x: 1 / 0)
+    assert kept.read_text() == "99.1 tried\n"
+    check("99.1", lambda x: 2 * x)
+    check("99.1", lambda x: 2 * x)
+    attempt("99.1", lambda x: x)
+    assert kept.read_text() == "99.1 tried\n99.1 done\n"
+    journal.record("99.1", journal.NOT_TRIED)
+    assert journal.states() == {"99.1": "not tried"}
+    attempt("99.1", lambda x: x)
+    assert journal.states() == {"99.1": "tried"}
     capsys.readouterr()
 
 
 def test_the_map_shows_states_by_sign_and_what_is_next(kept, capsys):
-    check("09.1", lambda x: 2 * x)
+    check("99.1", lambda x: 2 * x)
     capsys.readouterr()
     progress()
     head, row, following = capsys.readouterr().out.splitlines()
     assert head == "exercises: ✓ done   ~ tried   · not tried"
-    assert row.split() == ["09", "✓", "·", "1", "of", "2"] and following == "next: 09.2 Predict"
-    attempt("09.2", abs, {"sum": 3, "sign": "plus"})
+    assert row.split() == ["99", "✓", "·", "1", "of", "2"] and following == "next: 99.2 Predict"
+    attempt("99.2", abs, {"sum": 3, "sign": "plus"})
     capsys.readouterr()
     progress()
     assert "✓ ~" in capsys.readouterr().out
-    check("09.2", abs, {"sum": 6, "sign": "plus"})
+    check("99.2", abs, {"sum": 6, "sign": "plus"})
     capsys.readouterr()
     progress()
     assert capsys.readouterr().out.splitlines()[-1] == "all done"
@@ -263,30 +263,30 @@ def test_the_map_shows_states_by_sign_and_what_is_next(kept, capsys):
 
 def test_without_a_file_the_kernel_remembers(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "ROOT", tmp_path)
-    check("09.1", lambda x: 2 * x)
-    assert journal.states() == {"09.1": "done"} and not list(tmp_path.iterdir())
+    check("99.1", lambda x: 2 * x)
+    assert journal.states() == {"99.1": "done"} and not list(tmp_path.iterdir())
 
 
 def test_the_file_lies_in_the_courses_folder_by_default(tmp_path, monkeypatch):
     monkeypatch.delenv("RECSYS_PROGRESS")
     monkeypatch.setattr(journal, "ROOT", tmp_path)
-    journal.record("09.1", journal.TRIED)
-    assert (tmp_path / ".progress").read_text() == "09.1 tried\n"
+    journal.record("99.1", journal.TRIED)
+    assert (tmp_path / ".progress").read_text() == "99.1 tried\n"
 
 
 def test_kernels_that_write_at_once_lose_nothing(kept):
-    names = [f"09.{number}" for number in range(40)]
+    names = [f"99.{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(journal.record, names, ["done"] * len(names)))
     assert journal.states() == dict.fromkeys(names, "done")
 
 
-@pytest.mark.parametrize("content", [b"09.1 done\n09.2 perhaps\n", b"\xff\xfe", b"\n"])
+@pytest.mark.parametrize("content", [b"99.1 done\n99.2 perhaps\n", b"\xff\xfe", b"\n"])
 def test_a_broken_file_costs_the_progress_not_the_verdict(kept, capsys, content):
     kept.write_bytes(content)
-    check("09.1", lambda x: 2 * x)
+    check("99.1", lambda x: 2 * x)
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].startswith("09.1 correct") and shown[1].startswith("Your progress was not kept: ")
+    assert shown[0].startswith("99.1 correct") and shown[1].startswith("Your progress was not kept: ")
     assert "remove" in shown[1] and kept.read_bytes() == content
     with pytest.raises(CourseError, match="remove"):
         progress()
@@ -294,7 +294,7 @@ def test_a_broken_file_costs_the_progress_not_the_verdict(kept, capsys, content)
 
 def test_a_place_that_cannot_be_written_costs_the_progress_not_the_verdict(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / "missing" / "progress"))
-    check("09.1", lambda x: 2 * x)
+    check("99.1", lambda x: 2 * x)
     assert "cannot be written" in capsys.readouterr().out.splitlines()[1]
 
 
@@ -304,36 +304,36 @@ def test_a_place_that_cannot_be_written_costs_the_progress_not_the_verdict(tmp_p
 @pytest.fixture
 def solved(tmp_path, monkeypatch):
     cells = {
-        "ex-09-1-solution": "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION",
-        "ex-09-2-solution": "answers = {'sum': ...}\n### BEGIN SOLUTION\nanswers = {'sum': 6}\n### END SOLUTION",
+        "ex-99-1-solution": "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION",
+        "ex-99-2-solution": "answers = {'sum': ...}\n### BEGIN SOLUTION\nanswers = {'sum': 6}\n### END SOLUTION",
     }
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c, id=i) for i, c in cells.items()])
     (tmp_path / "solutions").mkdir()
-    nbformat.write(notebook, tmp_path / "solutions" / "09_small.ipynb")
+    nbformat.write(notebook, tmp_path / "solutions" / "99_small.ipynb")
     monkeypatch.setattr(core, "ROOT", tmp_path)
 
 
 def test_a_solution_opens_after_an_attempt(solved, capsys):
-    with pytest.raises(NotAttempted, match=r'09.1 opens after an attempt.*hint\("09.1"\)'):
-        solution("09.1")
-    attempt("09.1", stub)
+    with pytest.raises(NotAttempted, match=r'99.1 opens after an attempt.*hint\("99.1"\)'):
+        solution("99.1")
+    attempt("99.1", stub)
     with pytest.raises(NotAttempted):
-        solution("09.1")
-    attempt("09.1", lambda x: x)
-    solution("09.1")
+        solution("99.1")
+    attempt("99.1", lambda x: x)
+    solution("99.1")
     assert capsys.readouterr().out == "def double(x):\n    return 2 * x\n"
-    attempt("09.2", abs, {"sum": 3, "sign": "plus"})
-    solution("09.2")
+    attempt("99.2", abs, {"sum": 3, "sign": "plus"})
+    solution("99.2")
     assert capsys.readouterr().out == "answers = {'sum': 6}\n"  # without the stub
 
 
 def test_without_the_folder_a_solution_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(core, "ROOT", tmp_path)
-    check("09.1", lambda x: 2 * x)
+    check("99.1", lambda x: 2 * x)
     with pytest.raises(CourseError, match="ask your instructor"):
-        solution("09.1")
+        solution("99.1")
     with pytest.raises(CourseError, match="no exercise"):
-        solution("09.9")
+        solution("99.9")
 
 
 def test_values_are_described_briefly():

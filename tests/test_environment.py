@@ -1,7 +1,8 @@
-"""One environment, written down three times: pyproject.toml, requirements.lock and environment.yml."""
+"""One environment, written down three times: pyproject.toml, requirements.lock and environment.yml; a quick start."""
 
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -60,3 +61,28 @@ def test_no_file_carries_an_index_address():
 def test_make_help_lists_every_target_in_one_line(target):
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert len(re.findall(rf"^make {target} +\w.+$", shown, flags=re.M)) == 1
+
+
+def startup(code: str) -> tuple[float, set[str]]:
+    """CPU seconds of a fresh Python that runs this, and which heavy packages it imported."""
+    heavy = "{'keras', 'tensorflow', 'pandas', 'matplotlib', 'papermill'} & set(sys.modules)"
+    told = f"import sys, time\n{code}\nprint(time.process_time(), *sorted({heavy}))"
+    runs = [
+        subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
+    fields = [run.stdout.splitlines()[-1].split() for run in runs]
+    return min(float(seconds) for seconds, *_ in fields), set(fields[0][1:])
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        (0.3, "import recsys_helpers"),
+        (0.5, "sys.argv[1:] = ['--help']\nfrom recsys_helpers.__main__ import app\napp(standalone_mode=False)"),
+    ],
+    ids=["the package", "the command line's help"],
+)
+def test_starting_takes_no_time(limit, code):
+    seconds, imported = startup(code)
+    assert not imported and seconds < limit  # of the CPU; a busy machine takes longer by the clock

@@ -89,21 +89,26 @@ def use_two_cores() -> None:
 
 def recbole_environment() -> Path:
     """The Python of build/recbole-env, installed first if it is not there."""
-    folder = BUILD / "recbole-env"
-    python, stamp = folder / "bin" / "python", folder / "ready.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == REQUIREMENTS:
-        return python
     if sys.version_info[:2] != (3, 11):
         raise CourseError(
             "RecBole 1.2.1 installs on Python 3.11 only; make .venv with it: make clean, make doctor PYTHON=python3.11"
         )
-    print(f"installing {RECBOLE} and PyTorch into {folder}", flush=True)
+    return environment("recbole-env", REQUIREMENTS)
+
+
+def environment(name: str, requirements: list[str]) -> Path:
+    """The Python of a peer's own environment build/`name`, which pip fills first if it does not hold just these."""
+    folder = BUILD / name
+    python, stamp = folder / "bin" / "python", folder / "ready.json"
+    if stamp.exists() and json.loads(stamp.read_text()) == requirements:
+        return python
+    print(f"installing {requirements[0]} and PyTorch into {folder}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     log = folder / "pip.log"
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--log", log, *REQUIREMENTS]
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--log", log, *requirements]
     if subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
-        raise CourseError(f"pip could not install RecBole: see {log}")
-    stamp.write_text(json.dumps(REQUIREMENTS))
+        raise CourseError(f"pip could not install {requirements[0]}: see {log}")
+    stamp.write_text(json.dumps(requirements))
     return python
 
 
