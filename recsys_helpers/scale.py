@@ -15,7 +15,9 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.splits import PADDING
 
 ops = keras.ops
-PRODUCTS = ("Matmul", "Dot", "Tensordot", "Vdot", "Inner", "DotProductAttention")  # of `keras.ops`, not counted
+# layers without weights and operations that multiply matrices, and are not counted
+PRODUCTS = ("Matmul", "Dot", "Tensordot", "Vdot", "Inner", "DotProductAttention", "Attention", "AdditiveAttention")
+PRODUCTS += ("GroupedQueryAttention",)
 
 
 class SampledSoftmax(keras.Model):
@@ -107,7 +109,12 @@ def _multiply_adds(layer, shapes: list[tuple], batch: int, length: int) -> int:
     layers, kind = keras.layers, type(layer).__name__
     rows = math.prod(shapes[0][:-1]) if shapes else 0
     if isinstance(layer, keras.Function | keras.Sequential):
-        return multiply_adds(layer, *(*shapes[0], length)[:2])
+        sizes = [
+            pair
+            for x, shape in zip(layer.inputs, shapes, strict=True)
+            for pair in zip(x.shape[1:], shape[1:], strict=True)
+        ]
+        return multiply_adds(layer, shapes[0][0], next((axis for size, axis in sizes if size is None), length))
     if isinstance(layer, layers.Dense):
         return rows * math.prod(layer.kernel.shape)
     if kind == "PerScenario":  # all scenarios, then the row's own is chosen
@@ -132,6 +139,8 @@ def _multiply_adds(layer, shapes: list[tuple], batch: int, length: int) -> int:
         count += shapes[0][0] * layer.num_heads * queries * keys * (layer.key_dim + layer.value_dim)
     for part in inner:  # each is taken to be called once, on what it was built for
         built = [shape for shape in (part._build_shapes_dict or {}).values() if shape]
+        if part.weights and not built:
+            raise CourseError(f"multiply_adds cannot tell what layer {part.name} in {layer.name} is called on")
         count += _multiply_adds(part, [_filled(shape, batch, length) for shape in built], batch, length)
     return count
 

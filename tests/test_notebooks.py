@@ -9,7 +9,7 @@ from recsys_helpers import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.results import read_results
 
-LESSONS = ("00", "01", "02", "03", "04", "05", "06", "07", "08")
+LESSONS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09")
 STORED = notebooks.lessons() + notebooks.solutions()
 MAX_CELLS, MAX_LINES = 75, 230  # that a student reads: without the checkpoint's lines and the map of the course
 

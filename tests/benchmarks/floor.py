@@ -86,7 +86,7 @@ class Job:
 
 def main(
     rounds: Annotated[int, typer.Option(help="Everything takes so many turns; the best one counts.")] = 7,
-    encodings: Annotated[int, typer.Option(help="Turns of the encoders, ours and the peer's.")] = 3,
+    encodings: Annotated[int, typer.Option(help="Turns of the encoders, ours and the peer's.")] = 2,
     smoke: Annotated[bool, typer.Option(help="Tiny sizes, few turns, no peer, to see that all runs.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write everything into this folder instead.")] = None,
 ) -> None:
@@ -399,7 +399,8 @@ def peer(texts: dict[str, list[str]]):
         for what, file in files.items():
             file.write_text(json.dumps(texts[what]), encoding="utf-8")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors, "text": True}
-        with subprocess.Popen(command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, **pipes) as process:
+        defaults = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}  # faster for PyTorch
+        with subprocess.Popen(command, env=defaults | {"HF_HUB_OFFLINE": "1"}, **pipes) as process:
 
             def ask(what: str, size: int, vectors: bool = False) -> dict:
                 request = {"texts": str(files[what]), "batch": size}
@@ -521,11 +522,11 @@ def reading(step: dict, parts: dict) -> str:
     """What stands between the step and the machine's rate."""
     goal = "reaches" if step["share"] >= GOAL else "stays below"
     others = sorted([part for part in ACCOUNT if part != "matrix products"], key=parts.get, reverse=True)[:3]
+    shares = [f"{part} {parts[part] / parts['sum']:.0%}" for part in ["matrix products", *others]]
     return (
-        f"- {step['step']} {goal} {GOAL:.0%} of the machine's rate. Alone, its products take {step['alone ms']:.1f} of "
-        f"{step['ms']:.1f} ms. In the step, products are {parts['matrix products'] / parts['sum']:.0%} of ops' time, "
-        + ", ".join(f"{part} {parts[part] / parts['sum']:.0%}" for part in others)
-        + "."
+        f"- {step['step']} {goal} {GOAL:.0%} of the machine's rate. Its products alone take {step['alone ms']:.1f} of "
+        f"{step['ms']:.1f} ms, and with nothing else it would be at {step['ceiling'] / step['machine']:.0%}. "
+        f"Of the ops' time: {', '.join(shares)}."
     )
 
 
