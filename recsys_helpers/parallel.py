@@ -1,6 +1,7 @@
-"""One training on one device, on two devices, in two processes: each started as a program of its own, losses compared.
+"""One training on one device, on two devices, in two processes, so that the losses can be compared.
 
-`losses("two processes")` runs `python -m recsys_helpers.parallel`, since devices are chosen before a framework starts.
+The last two run `python -m recsys_helpers.parallel`, since devices are chosen before a framework starts. They divide
+the processor, also where there is a GPU.
 """
 
 import json
@@ -22,21 +23,26 @@ SETTINGS = ("one device", "two devices", "two processes")
 
 
 def losses(setting: str) -> list[float]:
-    """Losses of the epochs. "one device", "two devices" (one processor seen as two) or "two processes" (JAX).
+    """Losses of the epochs.
+
+    Args:
+        setting: "one device" (in this process), "two devices" (a processor seen as two), or "two processes" (on JAX).
 
     Raises:
         CourseError: an unknown setting; a process that failed, with its last line.
     """
     if setting not in SETTINGS:
         raise CourseError(f"setting {setting!r} does not exist; choose one of {', '.join(SETTINGS)}")
-    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
-        free.bind(("127.0.0.1", 0))
-        group = {"KERAS_BACKEND": "tensorflow"}
+    with tempfile.TemporaryDirectory() as folder:
+        if setting == "one device":
+            return train(folder)
+        group = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
         if setting == "two processes":
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-            group = {"KERAS_BACKEND": "jax", "KERAS_DISTRIBUTION_JOB_ADDRESSES": address}
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                address = f"127.0.0.1:{free.getsockname()[1]}"
+            group |= {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "KERAS_DISTRIBUTION_JOB_ADDRESSES": address}
             group |= {"KERAS_DISTRIBUTION_NUM_PROCESSES": "2", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-        free.close()
         command = [sys.executable, "-m", "recsys_helpers.parallel", setting, folder]
         started = [
             subprocess.Popen(
@@ -56,7 +62,7 @@ def losses(setting: str) -> list[float]:
 
 
 def train(folder: str) -> list[float]:
-    """Three epochs of a small next-item model on the devices that this process sees; weights do not hang on the backend."""
+    """Three epochs of a small next-item model on the devices of this process; any backend starts with its weights."""
     world, random = load_interest_world(), np.random.default_rng(5)
     # Windows that are all full: the mean over two halves is the mean over the whole only where both count alike.
     histories = [items.to_numpy()[: LENGTH + 1] for _, items in world.interactions.groupby("user_id")["item_id"]]
