@@ -107,6 +107,23 @@ def test_the_profiler_names_the_kinds_of_operations():
     assert kinds.index[0] == "MatMul" and "Softmax" in kinds and kinds.is_monotonic_decreasing and kinds.min() >= 0
 
 
+def test_prefetch_fetches_while_the_step_is_computed():
+    tf = pytest.importorskip("tensorflow")
+
+    def batches():
+        for number in range(6):
+            time.sleep(0.05)  # waiting on both sides: no other work on the machine can spoil the comparison
+            yield number
+
+    data = tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec([], tf.int32)).prefetch(2)
+    calls = {
+        name: lambda source=source: [time.sleep(0.05) for _ in source()]
+        for name, source in {"in turns": batches, "prefetched": lambda: data}.items()
+    }
+    took = scale.milliseconds(calls, rounds=5)
+    assert took["in turns"] >= 600 and took["prefetched"] < 0.8 * took["in turns"]
+
+
 def test_an_unknown_setting_is_refused():
     with pytest.raises(CourseError, match="'three devices' does not exist; choose one of one device, two devices"):
         parallel.losses("three devices")
