@@ -38,7 +38,7 @@ bundle: $(READY)  ## for instructors, one archive that sets the course up where 
 store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
 	$(RUN) store
 
-bench: $(READY)   ## for authors, speed and memory measured: the floor, the peer, growth (twenty minutes, two CPU cores)
+bench: $(READY)   ## for authors, speed and memory beside the machine, a peer and growth (twenty minutes, two CPU cores)
 	$(BIN)/python tests/benchmarks/floor.py
 	$(BIN)/python tests/benchmarks/growth.py
 
