@@ -1,6 +1,7 @@
 """Training at scale: where a training step's time goes, and a softmax that does not ask the whole catalogue."""
 
 import math
+import re
 import tempfile
 import time
 from collections import Counter
@@ -174,11 +175,8 @@ def milliseconds(calls: dict[str, Callable], rounds: int = 5) -> pd.Series:
     return pd.DataFrame(took).min()
 
 
-def op_times(call: Callable, steps: int = 3) -> pd.Series:
-    """Milliseconds that each kind of TensorFlow op takes in one call, the longest first, seen by TensorFlow's profiler.
-
-    Ops that run side by side on several cores are added up. `call` is compiled and warm.
-    """
+def traced_ops(call: Callable, steps: int) -> list[tuple[str, float]]:
+    """Every TensorFlow op that its profiler sees in so many calls: "its name:its kind", milliseconds a call."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
@@ -188,11 +186,21 @@ def op_times(call: Callable, steps: int = 3) -> pd.Series:
                 call()
         (trace,) = Path(folder).rglob("*.xplane.pb")
         space = XSpace.FromString(trace.read_bytes())
-    total = Counter()
+    found = []
     for plane in space.planes:
         names = {number: event.name for number, event in plane.event_metadata.items()}
         for event in (event for line in plane.lines for event in line.events):
-            name, colon, kind = names[event.metadata_id].rpartition(":")
-            if colon and not kind.startswith(" ") and not name.endswith(":"):  # "name of the op:its kind"
-                total[kind.removeprefix("_Mkl").removesuffix("V2")] += event.duration_ps / 1e9 / steps
+            if re.fullmatch(r"\S*[^:\s]:\w+", names[event.metadata_id]):  # what else is traced is no op
+                found.append((names[event.metadata_id], event.duration_ps / 1e9 / steps))
+    return found
+
+
+def op_times(call: Callable, steps: int = 3) -> pd.Series:
+    """Milliseconds that each kind of TensorFlow op takes in one call, the longest first, seen by TensorFlow's profiler.
+
+    Ops that run side by side on several cores are added up. `call` is compiled and warm.
+    """
+    total = Counter()
+    for name, ms in traced_ops(call, steps):
+        total[name.rpartition(":")[2].removeprefix("_Mkl").removesuffix("V2")] += ms
     return pd.Series(total).sort_values(ascending=False)

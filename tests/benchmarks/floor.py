@@ -325,25 +325,18 @@ def product_rows(job: Job, alone: dict[Product, Alone], machine: float) -> list[
 
 def account(job: Job, calls: int = 5) -> dict[str, float]:
     """Milliseconds of one step by what they go into, as TensorFlow's profiler sees its ops; ops may overlap."""
-    import tensorflow as tf
-    from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
+    from recsys_helpers.scale import traced_ops
 
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        with tf.profiler.experimental.Profile(folder):
-            for _ in range(calls):
-                job.run()
-            clock = time.perf_counter() - start
-        (trace,) = Path(folder).rglob("*.xplane.pb")
-        space = XSpace.FromString(trace.read_bytes())
-    spent = dict.fromkeys(ACCOUNT, 0.0)
-    for plane in space.planes:
-        names = {number: event.name for number, event in plane.event_metadata.items()}
-        for event in (event for line in plane.lines for event in line.events):
-            if re.fullmatch(r"\S*[^:\s]:\w+", name := names[event.metadata_id]):
-                part = next(part for part, pattern in ACCOUNT.items() if re.search(pattern, name))
-                spent[part] += event.duration_ps / 1e9 / calls
-    return {"step": job.name, **spent, "sum": sum(spent.values()), "step, ms": 1000 * clock / calls}
+    took, spent = [], dict.fromkeys(ACCOUNT, 0.0)
+
+    def timed():
+        start = time.perf_counter()
+        job.run()
+        took.append(1000 * (time.perf_counter() - start))
+
+    for name, ms in traced_ops(timed, calls):
+        spent[next(part for part, pattern in ACCOUNT.items() if re.search(pattern, name))] += ms
+    return {"step": job.name, **spent, "sum": sum(spent.values()), "step, ms": sum(took) / calls}
 
 
 def encoders(smoke: bool, rounds: int, square: Product) -> tuple[list[dict], list[dict]]:
