@@ -8,7 +8,6 @@ until key C. Set-up cells and pointers to exercises are left out. Nothing is exe
 
 import ast
 import html
-import importlib.util
 import math
 import os
 import re
@@ -19,9 +18,11 @@ from pathlib import Path
 from nbformat import NotebookNode, from_dict, v4
 
 from recsys_helpers import notebooks
+from recsys_helpers.assets import package_folder
 from recsys_helpers.errors import CourseError
+from recsys_helpers.mathml import CSS as MATH_CSS
+from recsys_helpers.mathml import copy_letters, mathml
 
-INSTALL = "python -m pip install -r requirements.lock"
 WORDS = 45  # of a paragraph, at most, unless its first sentence is longer
 ROOM = 13  # lines of text on a slide of 1280 x 720
 LETTERS = 84  # in such a line
@@ -30,8 +31,6 @@ REVEAL = ("dist/reveal.js", "dist/reveal.css", "dist/theme/fonts/source-sans-pro
 KEYS = "Arrows: next slide. Space: next, through all. C: code. S: speaker notes. O: overview. F: full screen."
 
 CSS = """
-@font-face { font-family: "STIX Two Math"; src: url(STIXTwoMath-Regular.ttf); }
-math { font-family: "STIX Two Math"; font-size: 1.08em; }
 .reveal { font: 30px/1.36 "Source Sans Pro", sans-serif; color: #1a202c; }
 .reveal .slides section { height: 720px; padding: 32px 64px 40px; box-sizing: border-box; text-align: left;
   overflow: hidden auto; }
@@ -361,16 +360,15 @@ def _cells(slide: Slide) -> list[NotebookNode]:
 
 def _exporter():
     """nbconvert's exporter of slides, with formulas as MathML, which browsers draw and screen readers read."""
-    from latex2mathml.converter import convert
     from nbconvert import SlidesExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
         def block_math(self, body: str) -> str:
-            return convert(body.strip(), display="block")
+            return mathml(body, block=True)
 
         def inline_math(self, body: str) -> str:
-            return convert(body.strip())
+            return mathml(body)
 
     def markdown2html(source: str) -> str:
         return MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source)
@@ -384,7 +382,7 @@ def _copy_parts(folder: Path) -> None:
     """reveal.js, its letters and those for formulas, from the packages that carry them, and the style of the course."""
     from pygments.formatters import HtmlFormatter
 
-    reveal = _package("sphinx_revealjs") / "_static" / "revealjs"
+    reveal = package_folder("sphinx_revealjs") / "_static" / "revealjs"
     folder.mkdir(parents=True, exist_ok=True)
     for name in REVEAL:
         source = reveal / name
@@ -392,17 +390,9 @@ def _copy_parts(folder: Path) -> None:
             shutil.copytree(source, folder / source.name, dirs_exist_ok=True)
         else:
             shutil.copy(source, folder)
-    shutil.copy(_package("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf", folder)
-    _write(folder / "course.css", CSS + HtmlFormatter(style="default").get_style_defs(".highlight"))
+    copy_letters(folder)
+    _write(folder / "course.css", MATH_CSS + CSS + HtmlFormatter(style="default").get_style_defs(".highlight"))
     _write(folder / "course.js", SCRIPT)
-
-
-def _package(name: str) -> Path:
-    """The folder of an installed package, which is not imported."""
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        raise CourseError(f"Slides need the package {name.replace('_', '-')}: run `{INSTALL}`.")
-    return Path(spec.submodule_search_locations[0])
 
 
 def _index(folder: Path) -> str:

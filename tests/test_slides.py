@@ -111,6 +111,7 @@ def test_the_words_of_a_picture_come_from_its_metadata_or_else_the_heading():
 def test_formulas_are_drawn(deck, folder):
     assert len(deck.select('math[display="block"]')) == 2
     assert len(deck.select('math[display="inline"]')) > 10
+    assert [number.get_text() for number in deck.select(".eqno")] == ["(1.1)", "(1.2)"]
     words = BeautifulSoup(str(deck), "html.parser")  # a copy, since the code goes out of it
     for tag in words.select("pre, code, style, script"):
         tag.decompose()
@@ -206,6 +207,6 @@ def test_faults_are_told_in_a_line(tmp_path, monkeypatch):
         slides.render(small("## Section", ("1", [])))
     with pytest.raises(CourseError, match="choose from 00_orientation"):
         slides.make(["42"], tmp_path)
-    monkeypatch.setattr(slides.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CourseError, match="need the package sphinx-revealjs: run `python -m pip install"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CourseError, match="package sphinx-revealjs is missing: python -m pip install"):
         slides.make(["01"], tmp_path)
