@@ -113,6 +113,7 @@ def _bwrap(limits: Limits) -> list[str]:
         "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
         "PYTHONPATH": str(ROOT),
         "RECSYS_HOME": str(assets.home()),
+        "RECSYS_LANGUAGE": "en",  # the instructor's, whatever the student's
         "RECSYS_PROGRESS": "off",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }

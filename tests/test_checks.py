@@ -23,7 +23,7 @@ from recsys_helpers.checks import (
     progress,
     solution,
 )
-from recsys_helpers.checks.core import Question, compare, describe, exercise, quiz
+from recsys_helpers.checks.core import TICK, Question, compare, describe, exercise, quiz
 from recsys_helpers.errors import CourseError
 
 
@@ -48,7 +48,7 @@ def tasks(monkeypatch):
 
 def test_correct_prints_why(capsys):
     assert check("99.1", lambda x: 2 * x) is None  # nbgrader would take a number for partial credit
-    assert capsys.readouterr().out == "99.1 correct: doubling is half of halving.\n"
+    assert capsys.readouterr().out == f"{TICK} 99.1 correct: doubling is half of halving.\n"
 
 
 def stub(x):
@@ -250,7 +250,7 @@ def test_the_map_shows_states_by_sign_and_what_is_next(kept, capsys):
     progress()
     head, row, following = capsys.readouterr().out.splitlines()
     assert head == "exercises: ✓ done   ~ tried   · not tried"
-    assert row.split() == ["99", "✓", "·", "1", "of", "2"] and following == "next: 99.2 Predict"
+    assert row.split() == ["99", "✓", "·", "1/2"] and following == "next: 99.2 Predict"
     attempt("99.2", abs, {"sum": 3, "sign": "plus"})
     capsys.readouterr()
     progress()
@@ -286,7 +286,7 @@ def test_a_broken_file_costs_the_progress_not_the_verdict(kept, capsys, content)
     kept.write_bytes(content)
     check("99.1", lambda x: 2 * x)
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].startswith("99.1 correct") and shown[1].startswith("Your progress was not kept: ")
+    assert shown[0].startswith(f"{TICK} 99.1 correct") and shown[1].startswith("Your progress was not kept: ")
     assert "remove" in shown[1] and kept.read_bytes() == content
     with pytest.raises(CourseError, match="remove"):
         progress()

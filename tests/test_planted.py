@@ -3,9 +3,10 @@
 import time
 
 import pytest
-from planted import RIGHT, WRONG
+from planted import RIGHT, WRONG, lesson08
 
 from recsys_helpers.checks import EXERCISES, Wrong, check
+from recsys_helpers.checks.core import TICK
 
 
 def message(name, answers):
@@ -19,7 +20,7 @@ def test_right_answers_pass(name, place, capsys):
     start = time.process_time()  # a busy machine takes none of it
     check(name, *RIGHT[name][place])
     assert time.process_time() - start < 2
-    assert capsys.readouterr().out == f"{name} correct: {EXERCISES[name].why}\n"
+    assert capsys.readouterr().out == f"{TICK} {name} correct: {EXERCISES[name].why}\n"
 
 
 @pytest.mark.parametrize(("name", "place"), [(name, i) for name in WRONG for i in range(len(WRONG[name]))])
@@ -36,3 +37,15 @@ def test_every_exercise_is_planted_with_distinct_messages(name):
     messages = [message(name, answers) for answers, _ in WRONG.get(name, [])]
     assert len(messages) >= 4
     assert len(set(messages)) == len(messages)
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        ({"question": "遗忘得快一些对历史很长的用户有帮助"}, "asks nothing"),
+        ({"protocol": "留一法，衰减系数在验证集上选定，测试集只用一次"}, "tell luck from gain"),
+    ],
+)
+def test_a_report_in_chinese_is_read_as_one_in_english(change, told):
+    with pytest.raises(Wrong, match=told):
+        check("08.4", lesson08.IN_CHINESE | change)

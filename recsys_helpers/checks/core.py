@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from recsys_helpers.checks.journal import DONE, NOT_TRIED, ROOT, TRIED, course_map, record, states
+from recsys_helpers.checks.language import say
 from recsys_helpers.errors import CourseError
 
 
@@ -73,6 +74,7 @@ class Exercise:
 
 
 EXERCISES: dict[str, Exercise] = {}
+TICK = "\x1b[1;32m✓\x1b[0m"  # green, in notebooks and terminals
 _hints_shown: dict[str, int] = {}
 
 
@@ -93,7 +95,7 @@ def check(name: str, *answers: Any) -> None:
     """
     task = _find(name)
     if len(answers) != len(task.answers):
-        raise CourseError(f'Exercise {name} is checked with: check("{name}", {", ".join(task.answers)})')
+        raise CourseError(say(f'Exercise {name} is checked with: check("{name}", {", ".join(task.answers)})'))
     try:
         # nbgrader takes anything on stderr for a failure, so a harmless overflow warning would cost the points
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
@@ -101,8 +103,8 @@ def check(name: str, *answers: Any) -> None:
     except CheckFailed as failure:
         if not isinstance(failure, NotAttempted):
             _note(name, TRIED)
-        raise type(failure)(f"{name} {failure.outcome}: {brief(str(failure), 900)}") from None
-    print(f"{name} correct: {task.why}")
+        raise type(failure)(f"{name} {say(failure.outcome)}: {brief(say(str(failure)), 900)}") from None
+    print(say(f"{TICK} {name} correct: {task.why}"))
     _note(name, DONE)
 
 
@@ -122,9 +124,9 @@ def hint(name: str, number: int | None = None) -> None:
     if number is None:
         number = min(_hints_shown.get(name, 0) + 1, len(hints))
     if not 1 <= number <= len(hints):
-        raise CourseError(f"Exercise {name} has {len(hints)} hints; ask for a number from 1 to {len(hints)}.")
+        raise CourseError(say(f"Exercise {name} has {len(hints)} hints; ask for a number from 1 to {len(hints)}."))
     _hints_shown[name] = number
-    print(f"{name} hint {number} of {len(hints)}: {hints[number - 1]}")
+    print(say(f"{name} hint {number} of {len(hints)}: {hints[number - 1]}"))
 
 
 def solution(name: str) -> None:
@@ -134,11 +136,11 @@ def solution(name: str) -> None:
     """
     _find(name)
     if states().get(name, NOT_TRIED) == NOT_TRIED:
-        raise NotAttempted(f'{name} opens after an attempt: give an answer to its check, or ask hint("{name}").')
+        raise NotAttempted(say(f'{name} opens after an attempt: give an answer to its check, or ask hint("{name}").'))
     lesson, _, number = name.partition(".")
     paths = sorted((ROOT / "solutions").glob(f"{lesson}_*.ipynb"))
     if not paths:
-        raise CourseError("The folder solutions is not here; ask your instructor.")
+        raise CourseError(say("The folder solutions is not here; ask your instructor."))
     cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
     source = next("".join(cell["source"]) for cell in cells if cell["id"] == f"ex-{lesson}-{number}-solution")
     whole = re.search(r"^### BEGIN SOLUTION\n(.*)^### END SOLUTION", source, re.S | re.M)  # the stub above is not shown
@@ -147,7 +149,7 @@ def solution(name: str) -> None:
 
 def progress() -> None:
     """Print the map of the course: what you have done and tried, and which exercise is next."""
-    print(course_map({name: task.title for name, task in EXERCISES.items()}))
+    print(say(course_map({name: task.title for name, task in EXERCISES.items()})))
 
 
 def _note(name: str, state: str) -> None:
@@ -155,12 +157,12 @@ def _note(name: str, state: str) -> None:
     try:
         record(name, state)
     except CourseError as error:
-        print(f"Your progress was not kept: {error}")
+        print(say(f"Your progress was not kept: {error}"))
 
 
 def _find(name: str) -> Exercise:
     if name not in EXERCISES:
-        raise CourseError(f"There is no exercise {name!r}; known are {', '.join(sorted(EXERCISES))}.")
+        raise CourseError(say(f"There is no exercise {name!r}; known are {', '.join(sorted(EXERCISES))}."))
     return EXERCISES[name]
 
 
@@ -194,9 +196,9 @@ class Attempt:
         """Which exception, in which line of the student's, called with what."""
         frames = traceback.extract_tb(error.__traceback__)[1:]  # the first frame is our own call
         own = [frame for frame in frames if frame.filename == frames[0].filename]
-        line = f"\n  in line {own[-1].lineno} of {own[-1].name}: {own[-1].line}" if own else ""
-        call = f"\n  called as {self.name}({', '.join(map(describe, arguments))})"
-        return f"{type(error).__name__}: {brief(shown(error, str), 300)}{line}{call}"
+        told = [f"{type(error).__name__}: {brief(shown(error, str), 300)}"]
+        told += [f"  in line {own[-1].lineno} of {own[-1].name}: {own[-1].line}"] if own else []
+        return "\n".join([*told, f"  called as {self.name}({', '.join(map(describe, arguments))})"])
 
 
 def describe(value: Any) -> str:
@@ -281,7 +283,7 @@ def _likeness(got: np.ndarray, expected: np.ndarray) -> str:
     if factor and same(got, factor * expected):
         return f"; all of yours is {factor:.4g} times what is expected"
     if same(got, expected + step):
-        return f"; all of yours is {abs(step):.4g} too {'high' if step > 0 else 'low'}"
+        return f"; all of yours is {step:.4g} too high" if step > 0 else f"; all of yours is {-step:.4g} too low"
     return (
         "; the numbers are right, in another order"
         if same(np.sort(got, axis=None), np.sort(expected, axis=None))

@@ -66,7 +66,7 @@ def course_map(exercises: Mapping[str, str]) -> str:
     for lesson, members in lessons.items():
         reached = [known.get(name, NOT_TRIED) for name in members]
         marks = " ".join(MARKS[state] for state in reached)
-        lines.append(f"{lesson} {titles.get(lesson, ''):24} {marks:16} {reached.count(DONE)} of {len(members)}")
+        lines.append(f"{lesson} {titles.get(lesson, ''):24} {marks:16} {reached.count(DONE)}/{len(members)}")
     left = [name for name in sorted(exercises) if known.get(name) != DONE]
     lines.append(f"next: {left[0]} {exercises[left[0]]}" if left else "all done")
     return "\n".join(lines)

@@ -342,7 +342,7 @@ def judge_block(transformer_block):
             layer_norm(y + mlp(y)),
             "the block's output",
             (y + layer_norm(mlp(x)), article),
-            (y + layer_norm(mlp(y)), article + " (You feed Y to the MLP already.)"),
+            (y + layer_norm(mlp(y)), "you add after normalising: Z = LN(Y + MLP(Y)), not Y + LN(MLP(Y))."),
             (
                 before + mlp(layer_norm(before)),
                 "that is a pre-norm block, which normalises before each layer (GPT-2 does); BERT normalises after"
@@ -395,8 +395,8 @@ def judge_heads(split_heads, merge_heads):
             "the split",
             (
                 x.reshape(batch, heads, length, size),
-                "a bare reshape cut the history into pieces: your head 0 holds all features of the first films. Split"
-                " the last axis, then swap length and heads.",
+                "a bare reshape cut the history into pieces: your head 0 holds only features of the first "
+                "films. Split the last axis, then swap length and heads.",
             ),
             (
                 regrouped,
@@ -413,8 +413,8 @@ def judge_heads(split_heads, merge_heads):
             ),
             (
                 x.reshape(batch, length, size, heads).transpose(0, 3, 1, 2),
-                "your head h takes every heads-th feature; it should take one slice, features h * size to (h + 1)"
-                " * size, as pretrained weights expect.",
+                "your head h takes every heads-th feature; it should take one slice, from feature h * d / heads up to "
+                "(h + 1) * d / heads, as pretrained weights expect.",
             ),
         )
         compare(
@@ -477,13 +477,13 @@ def judge_map(reading):
                     0.7: "that is its brightest cell; add up the whole column.",
                     0.3: "that is the mean over the column's five cells; the question asks for their sum.",
                 },
-                "add up the cells below 'Alien': one for each film that may look at it.",
+                "add up the cells of the column 'Alien', its own among them: one for each film that may look at it.",
             ),
             "bright cell proves": Question(
                 "mixing",
                 {
-                    "cause": "attention tells what was mixed in this layer; whether the prediction needs that film "
-                    "has to be tried by taking it out.",
+                    "cause": "attention tells what was mixed in this layer; take the film out to see whether the "
+                    "prediction needs it.",
                     "similar": "a high score joins a query to a key, two different projections; films that go together "
                     "need not be alike.",
                     "taste": "one bright cell in one head of one layer is not the user's taste; "

@@ -117,7 +117,7 @@ def judge_pack(pack):
     why="a text's vector no longer depends on how much padding its neighbours in the batch forced on it.",
     hints=(
         "Add up the vectors of the real places, then divide by how many there are, for each text separately.",
-        "Give the mask a feature axis, mask[:, :, None]: then (vectors * mask).sum(axis=1) / mask.sum(axis=1).",
+        "Give the mask a feature axis, mask = mask[:, :, None]: then (vectors * mask).sum(axis=1) / mask.sum(axis=1).",
     ),
 )
 def judge_mean_pool(mean_pool):
@@ -187,8 +187,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     hints=(
         "Scale users and categories to length 1 first. All cosines are then one matrix product of shape (users, "
         "interests).",
-        "cosines = unit(user) @ unit(categories).T; then a softmax of cosines / temperature over the last axis, "
-        "shifted by each row's maximum as in exercise 01.1.",
+        "cosines = unit(user) @ unit(categories).T, where unit scales each row to length 1; then a softmax of cosines "
+        "/ temperature over the last axis, shifted by each row's maximum as in exercise 01.1.",
     ),
 )
 def judge_probabilities(interest_probabilities):
@@ -358,15 +358,13 @@ def judge_schedule(learning_rate):
                 np.minimum(up, peak),
                 "after the warm-up the rate stays at its peak: it has to fall to 0 at the last step.",
             ),
-            (
-                bounded(np.where(climbing, up, peak * (total - step) / total)),
-                "the decay starts at step 0, so the rate jumps down where the warm-up ends: "
-                "let it fall from the peak at `warmup`.",
-            ),
-            (
-                np.minimum(up, peak * (total - step) / total),
-                "the decay is measured from step 0, so the two lines meet below the peak: let it fall from the peak "
-                "at `warmup`, and no lower than 0.",
+            *(
+                (
+                    limited(np.where(climbing, up, peak * (total - step) / total)),
+                    "the decay is measured from step 0, so the rate never reaches its peak: "
+                    "let it fall from the peak at `warmup`.",
+                )
+                for limited in (bounded, np.asarray)
             ),
             (
                 bounded(np.where(climbing, up, peak * (1 - (step - warmup) / total))),
@@ -446,7 +444,7 @@ def _judge_by_trap(accuracy_by_trap, truth, predicted, trap):
         (
             table(accuracy, lambda of: share(frequent(truth[of]))(of)),
             "your baseline picks a new favourite for each trap, which nobody knows beforehand: "
-            "take the most frequent interest of all comments.",
+            "take the most frequent true interest of all comments.",
         ),
         (
             table(accuracy, share(frequent(predicted))),
@@ -489,7 +487,7 @@ def _judge_interval(accuracy_interval, resamples=6000):
         if any(repeat.shape != (2,) or not np.allclose(repeat, repeats[0], equal_nan=True) for repeat in repeats):
             raise Wrong("the same seed gives another interval each time: draw from np.random.default_rng(seed).")
         if np.isnan(ends).any():
-            raise Wrong(f"the interval of {right_answers} right answers in {size} is no number.")
+            raise Wrong(f"the interval of {right_answers} right answers in {size} holds NaN.")
         if ends[0] > ends[1]:
             raise Wrong("the ends are swapped: the low one comes first.")
         width = ends[1] - ends[0]
@@ -503,6 +501,8 @@ def _judge_interval(accuracy_interval, resamples=6000):
                 "0 to 1 is the range of single answers: take the percentiles of the resampled means, "
                 "one mean a resample."
             )
+        if ends[0] <= 1 - mean <= ends[1] < mean:
+            raise Wrong("that is the interval of the share of wrong answers; asked is that of the right ones.")
         if ends[1] < mean:
             raise Wrong(
                 "both ends lie below the accuracy: np.percentile counts in percent, 2.5 and 97.5, not .025 and .975."
@@ -512,6 +512,8 @@ def _judge_interval(accuracy_interval, resamples=6000):
                 "that is the mean plus and minus the spread of single answers; the mean of many varies far less. "
                 "Take percentiles of the resampled means."
             )
+        if ends[1] > 2:
+            raise Wrong("your interval is in percent: give shares, from 0 to 1.")
         if ends[1] > 1:
             raise Wrong(
                 "your interval ends above 1, which no accuracy can: that is a normal curve laid over the mean. "

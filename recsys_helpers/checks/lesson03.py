@@ -88,12 +88,12 @@ def judge_biases(damped_biases):
             got[2],
             b_item,
             "the films' biases",
-            (b_user, "the biases are swapped: mu first, then the users', then the films'."),
+            (b_user, "the biases are swapped: return mu, then the users' biases, then the films'."),
             (
                 shrunk_mean(item, first, n_items, damping),
                 "you took the users' biases first; here the films go first, then the users have what is left.",
             ),
-            *_bias_mistakes(item, rating - mu, rating, n_items, damping, "film"),
+            *_bias_mistakes(item, rating - mu, rating, n_items, damping, "the films'"),
             *rounds,
         )
         compare(
@@ -104,7 +104,7 @@ def judge_biases(damped_biases):
                 shrunk_mean(user, rating - mu, n_users, damping),
                 "the films' biases were not taken off first, so whoever watches good films passes for generous.",
             ),
-            *_bias_mistakes(user, rest, rating - b_item[item], n_users, damping, "user"),
+            *_bias_mistakes(user, rest, rating - b_item[item], n_users, damping, "the users'"),
         )
 
 
@@ -113,23 +113,27 @@ def _bias_mistakes(index, rest, with_mu, size, damping, who):
     count, total = np.bincount(index, minlength=size), np.bincount(index, rest, size)
     last = np.zeros(size)
     last[index] = rest
-    once = f"only the last rating of each {who} counts: `bias[index] += ...` writes a repeated index once. "
-    once += "Use np.bincount or np.add.at."
+    once = (
+        f"in {who} biases only the last rating of each counts: `bias[index] += ...` writes a repeated index once. "
+        "Use np.bincount or np.add.at."
+    )
     with np.errstate(all="ignore"):
         right, mean = total / (damping + count), total / count
-    undamped = f"the damping makes no difference in the {who}s' biases: divide by damping + n, not by n."
-    short = f"the {who}s at the end without ratings are missing: one bias for each, so give np.bincount a minlength."
+    undamped = f"the damping makes no difference in {who} biases: divide by damping + n, not by n."
+    short = (
+        f"{who} biases end too early, as the last have no ratings: one bias for each, so give np.bincount a minlength."
+    )
     return (
         (
             right,
-            f"with damping 0 a {who} without ratings has 0 divided by 0, which is no number: its bias is 0.",
+            f"where nobody rated, {who} biases with damping 0 are 0 divided by 0, which is no number: they are 0.",
         ),
         (mean, undamped),
         (np.nan_to_num(mean), undamped),
-        (total, f"you add up what is left for each {who}; divide by the damping plus the number of ratings."),
+        (total, f"{who} biases are only added up so far: divide by the damping plus the number of ratings."),
         (
             shrunk_mean(index, with_mu, size, damping),
-            f"mu is still in the {who}s' biases: take it off each rating before you add up.",
+            f"mu is still in {who} biases: take it off each rating before you add up.",
         ),
         (last / np.maximum(damping + count, 1), once),
         (last / (damping + 1), once),
@@ -137,7 +141,7 @@ def _bias_mistakes(index, rest, with_mu, size, damping, who):
         (np.nan_to_num(right)[: index.max() + 1], short),
         (
             np.bincount(index, rest, size) / np.maximum(count, 1) / max(damping, 1),
-            f"you divided the {who}s' means by the damping; add it to the number of ratings instead.",
+            f"for {who} biases you divided the means by the damping; add it to the number of ratings instead.",
         ),
     )
 
@@ -246,7 +250,7 @@ def _judge_net(strength_gradients, x, liked, w1, w2):
         ),
         (lambda e: e.T @ x, "the gradient of w1 is transposed: it has the shape of w1."),
     )
-    rescaled = "the gradient of w1 has lost the mean over all pairs: pass on the error you used for w2."
+    rescaled = "the gradient of w1 is not the mean over all pairs: pass on the error you used for w2, as it is."
     compare(
         d_w1,
         right_w1,
@@ -473,7 +477,7 @@ def _judge_bins(expected_calibration_error, p, liked, bins):
         )
     gap, middle = np.abs(promised - got), (np.arange(bins) + 0.5) / bins
     signed = "bins that promise too much and bins that promise too little cancel: absolute values first, then the sum."
-    no_bin = "pairs with the probability {} fall into no bin: the {} bin includes its {} end."
+    no_bin = "pairs with the probability {} fall into no bin: {}."
     compare(
         expected_calibration_error(p, liked, bins),
         right,
@@ -510,7 +514,10 @@ def _judge_bins(expected_calibration_error, p, liked, bins):
         ),
         *(
             (calibration_error(p[kept], liked[kept], bins) * scale, no_bin.format(*names))
-            for kept, names in ((p < 1, (1.0, "last", "upper")), (p > 0, (0, "first", "lower")))
+            for kept, names in (
+                (p < 1, (1.0, "the last one includes its upper end")),
+                (p > 0, (0, "the first one includes its lower end")),
+            )
             for scale in (1, kept.mean())
         ),
         (
@@ -578,7 +585,8 @@ def judge_plot(reading):
                 {
                     0.5: "each pair is off by .5, but a bin is judged as a whole: promised half, got half.",
                     1: "half was promised, and half are liked: no gap.",
-                    0.25: "that is its Brier score; of the error, every pair is in one bin, whose promise is kept.",
+                    0.25: "that is its Brier score; for the calibration error all pairs are in one bin, whose "
+                    "promise is kept.",
                 },
                 "all pairs fall into one bin: what was promised there, and what came?",
             ),
@@ -646,8 +654,9 @@ def judge_fitted_temperature(calibrate):
         raise Wrong("T = 1 leaves every logit as it is: choose the T with the lowest log loss on the validation pairs.")
     if np.allclose(fits, fits[0]):
         raise Wrong(
-            f"your T is {fits[0]:.3g} on all data. If accuracy chooses it: that is the same for every T, so the first "
-            "one tried wins. Take the lowest log loss (the largest, or one that is no number, would end there too)."
+            f"your T is {fits[0]:.3g} for each of the data sets. If accuracy chooses it: that is the same for every T, "
+            "so the first one tried wins. Take the lowest log loss (the highest, or one that is NaN, would always end "
+            "at one T, too)."
         )
     for (logit, liked, split), (fitted, probability) in zip(cases, answers, strict=True):
         _judge_one_temperature(logit, liked, split, fitted)

@@ -261,8 +261,8 @@ GATES = ("input", "forget", "candidate", "output")
     hints=(
         "Make z for all gates at once, cut it into four blocks of `units` columns, squash each block, and only then "
         "combine. Gates (sigmoid) multiply; news (tanh) is what they let through.",
-        "i, f, g, o = np.split(z, 4, axis=-1). The new c is forget times the old c plus input times tanh(g). The new h "
-        "is output times tanh of the new c.",
+        "i, f, g, o = np.split(z, 4, axis=-1). With the sigmoids of i, f, o and the tanh of g, the new c is f "
+        "times the old c plus i times g, and the new h is o times tanh of the new c.",
     ),
 )
 def judge_lstm(lstm_step):
@@ -323,7 +323,8 @@ def judge_lstm(lstm_step):
             ),
             (
                 sigmoid(f + 1) * c + news,
-                "you add 1 to the forget gate; it stands in `bias` already when training starts, and is then learned.",
+                "you add 1 to the forget gate's z; it stands in `bias` already when training starts, and is "
+                "then learned.",
             ),
             *(
                 (_step(part, c)[1], message)
@@ -490,7 +491,10 @@ def _judge_targets(targets, histories, length, where):
             "only the last position has a target; all positions are trained at once.",
         ),
         *(
-            (np.where(real, right, filler), f"padded targets are 0 here, yours are {filler}; the weights mute them.")
+            (
+                np.where(real, right, filler),
+                f"padded targets have to be 0, yours are {filler}; muting them is left to the weights.",
+            )
             for filler in (-1, -100)
         ),
         (
@@ -536,14 +540,14 @@ LEAKS = {  # why a set-up does not have the leak
     "answer": "every input is known before the scored event",
 }
 SET_UPS = {  # the right verdict, and what to ask
-    "rows": ("future", "ask when the trained events happened"),
-    "scaled": ("statistics", "ask which rows the mean has seen"),
+    "rows": ("future", "ask when the trained events happened."),
+    "scaled": ("statistics", "ask which rows the mean has seen."),
     "cut": ("none", "go through the days: which train, which choose, which are scored?"),
-    "windows": ("overlap", "ask in how many windows one event stands"),
-    "best epoch": ("selection", "ask which days picked the best of the 30 epochs"),
-    "minutes": ("answer", "ask when each input becomes known"),
-    "leave one out": ("future", "ask what the others do after one user's last event"),
-    "new users": ("none", "ask what is claimed"),
+    "windows": ("overlap", "ask in how many windows one event stands."),
+    "best epoch": ("selection", "ask which days picked the best of the 30 epochs."),
+    "minutes": ("answer", "ask when each input becomes known."),
+    "leave one out": ("future", "ask what the others do after one user's last event."),
+    "new users": ("none", "ask what is claimed."),
 }
 SPECIAL = {
     ("rows", "none"): "the model learns what a user did on Friday and is scored on the Thursday before: that fills a "
@@ -551,7 +555,10 @@ SPECIAL = {
     ("rows", "overlap"): "no scored event was trained on, but its neighbours on both sides were, later ones too.",
     ("scaled", "none"): "the mean has seen days 55 to 60. Often a small leak, but fitting the scale on the training "
     "days costs nothing.",
-    ("scaled", "future"): "no later event was trained on; something subtler was taken from all days, before the cut.",
+    (
+        "scaled",
+        "future",
+    ): "no later event was trained on; something subtler was taken from all days, before they were split.",
     ("cut", "future"): "days 49 to 59 are read as history, not trained on; when the next event is predicted, they "
     "have happened. Using them is what the model is for.",
     ("cut", "selection"): "days 49 to 54 chose the epoch, days 55 to 60 are scored: two different sets.",
@@ -590,7 +597,7 @@ def judge_splits(verdicts):
             name: Question(
                 right,
                 {
-                    leak: SPECIAL.get((name, leak), f"{reason}; {clue}{'' if clue.endswith('?') else '.'}")
+                    leak: SPECIAL.get((name, leak), f"{reason}; {clue}")
                     for leak, reason in LEAKS.items()
                     if leak != right
                 },
@@ -692,7 +699,7 @@ def _judge_distance(got, interests, k, what):
         ),
         ("you deal the events out in turn: the early half is the first half.", apart(interests[::2], interests[1::2])),
         ("you sorted the events by interest: keep their order in time.", apart(ordered[:half], ordered[half:])),
-        ("you compare a half with the whole history: compare it with the other half.", apart(early, interests)),
+        ("you compare the early half with the whole history: compare it with the late half.", apart(early, interests)),
         ("you compare a half with the whole history, the late one: compare the halves.", apart(late, interests)),
         (
             "of an odd number of events the one in the middle belongs to the late half.",

@@ -85,7 +85,7 @@ def _judge_scores(match, interest, contents, what):
         (softmax(right), "you put a softmax on top: scores are no shares, and each item is judged by itself."),
         (
             0 * right,
-            "all scores are 0: only a vector that is all 0 has none, one shorter than 1 still points somewhere.",
+            "all scores are 0: only a vector of zeros has no direction, a short one still points somewhere.",
         ),
         (np.argsort(-right), "that is an order of the items: asked are their scores."),
     )
@@ -128,7 +128,7 @@ def judge_map(fit_map):
             (np.linalg.pinv(source) @ target, "the ridge makes no difference: add ridge * I to S^T S."),
             (
                 ridge_map(source, target, users * ridge),
-                "errors are summed here, not averaged: your ridge weighs users times too much.",
+                "errors are summed here, not averaged: the ridge is added once, not once a user.",
             ),
             (
                 ridge_map(source, target, ridge / users),
@@ -468,13 +468,19 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle):
         (off(ratio(counts, second, third)), anew),
         (off(ratio(counts, counts, third)), anew),
         (off(ratio(counts, second, second)), anew),
-        (off(counts @ (transfer - baseline) / n / gain), "the oracle's gain stays as it is: resample it too."),
+        (
+            off(counts @ (transfer - baseline) / n / gain),
+            "your resamples leave the oracle's gain as it was: resample it too.",
+        ),
         (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
         (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
         (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
         (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),
         (off(paired, (0.25, 0.75)), "your interval holds the middle half" + ends),
-        (off(paired, (0, 1)) / 4, "these are the least and the largest ratio, which drift apart with more draws."),
+        (
+            off(paired, (0, 1)) / 4,
+            "these are the least and the largest ratio, which drift apart with more draws: take quantiles.",
+        ),
     )
     left, right = np.quantile(paired, (0.025, 0.975))
     about = f"the interval should run from about {left:.2f} to {right:.2f}; yours from {low:.2f} to {high:.2f}."
@@ -526,7 +532,8 @@ def judge_experiment(reading):
             "ridge is chosen by": Question(
                 "part of the visible",
                 {
-                    "hidden users": "the best of several looks at the scored users is partly luck, which is reported.",
+                    "hidden users": "the best of several looks at the scored users is partly luck, and that "
+                    "luck would be reported.",
                     "visible, as fitted": "on the users it was fitted on, the least ridge always looks best.",
                 },
             ),

@@ -38,8 +38,8 @@ def wrong_kernels(shared: np.ndarray, own: np.ndarray, scenario: np.ndarray):
         power = shared**mine
     yield (
         power,
-        "you raise the shared kernel to the power of the scenario's: a negative entry has none, and a 0 there turns no "
-        "input off. Multiply them, entry by entry.",
+        "you raise the shared kernel to the power of the scenario's: that of a negative entry may not exist, "
+        "and a 0 there turns no input off. Multiply them, entry by entry.",
     )
     yield shared * own.mean(0) + 0 * mine, "you average the scenarios' kernels: each row takes that of its scenario."
     if shared.shape[0] == shared.shape[1]:
@@ -211,8 +211,8 @@ def judge_star(star_layer):
     points=2,
     why="the scenario asks, and what it gets depends on it: nothing that leaves it out can weigh by it.",
     hints=(
-        "Compare each query with every expert's key by a dot product, calm the scores by the length of a key, make "
-        "shares over the experts, mix each row's own values.",
+        "Compare each query with every expert's key by a dot product, calm the scores by the square root of a "
+        "key's size, make shares over the experts, mix each row's own values.",
         "scores = scenario_query @ expert_keys.T / np.sqrt(d), shape (batch, experts); softmax along each row; the "
         "output is (weights[:, :, None] * expert_values).sum(axis=1). Return outputs first, weights second.",
     ),
@@ -357,11 +357,11 @@ def _judge_auc(returned, scores, labels, scenario, n):
     compare(
         macro,
         right[known].mean(),
-        "macro",
+        "the macro AUC",
         (overall, "your macro figure is the AUC over all rows, which is the micro one: take the mean over scenarios."),
         *(
             (value, f"your macro figure is weighted by {what}: give every scenario the same weight.")
-            for what, value in (("rows", by_rows), ("pairs", by_pairs))
+            for what, value in (("the number of rows", by_rows), ("the number of pairs", by_pairs))
         ),
         (np.nan, "one scenario without an AUC makes your macro figure NaN: average the others (np.nanmean)."),
         (filled.mean(), "a scenario that has no AUC counts as 0 in your macro figure: leave it out of the mean."),
@@ -371,11 +371,14 @@ def _judge_auc(returned, scores, labels, scenario, n):
     compare(
         micro,
         overall,
-        "micro",
+        "the micro AUC",
         (right[known].mean(), "your micro figure is the macro one: take the AUC over all rows at once."),
         *(
-            (value, f"your micro figure is a mean by {what}: an AUC of all rows has pairs across scenarios, too.")
-            for what, value in (("rows", by_rows), ("pairs", by_pairs))
+            (
+                value,
+                f"your micro figure is a mean weighted by {what}: an AUC of all rows has pairs across scenarios, too.",
+            )
+            for what, value in (("the number of rows", by_rows), ("the number of pairs", by_pairs))
         ),
         (1 - overall, "micro counts the pairs in the wrong order."),
         (auc(scores, labels, tie=0), "micro counts a tie as nothing: count one half, as in each scenario."),
@@ -455,7 +458,8 @@ def _judge_shares(got, counts, prior, strength):
             ),
             (
                 (own + strength * prior) / (1 + strength),
-                "you weigh shares by `strength`, and 10 events as 10,000: add to the counts, then divide.",
+                "you weigh the shares by `strength`, so 10 events count as much as 10,000: add to the counts, "
+                "then divide.",
             ),
             (
                 (strength * own + n * prior) / (n + strength),

@@ -112,7 +112,8 @@ def _judge_f1(returned, labels, predicted, n):
     "07.2",
     "Ranked lists with several wanted items",
     points=2,
-    why="each measure divides by the best that was possible, so a perfect list gets 1 whatever k and the user wanted.",
+    why="average precision and NDCG divide by the best that was possible, so a perfect list gets 1 whatever k and the "
+    "user wanted; recall does not.",
     hints=(
         "Cut the list at k and mark the hits. With a place number beside each mark, all four are sums over the marked "
         "places. Ask of each: what would the best list of length k get?",
@@ -157,7 +158,7 @@ def _judge_ranked(returned, ranked, wanted, k):
         (inverse / n, "you average 1 / place over wanted items: only the first hit counts."),
         (inverse, "you add 1 / place over all hits: only the first counts."),
         (inverse / max(found, 1), "you average over the hits: only the first counts."),
-        (1 / hits[max(int(found) - 1, 0)], "that is the last hit's: take the first."),
+        (1 / hits[max(int(found) - 1, 0)], "that is the reciprocal rank of the last hit: take the first."),
         (np.nan, "without a hit the reciprocal rank is 0, not NaN."),
     )
     summed = (precision[:k] * hit).sum()
@@ -187,7 +188,10 @@ def _judge_ranked(returned, ranked, wanted, k):
         (gain, "that is DCG: divide by what the best list of length k would get."),
         (gain / weight[:k].sum(), "your ideal list has k hits, more than are wanted: min(k, wanted) of them."),
         (gain / weight[:n].sum(), "your ideal list is longer than k: it has min(k, wanted) hits."),
-        (gain / (weight[: int(found)].sum() or 1), "your ideal list holds only the hits found: all wanted count."),
+        (
+            gain / (weight[: int(found)].sum() or 1),
+            "your ideal list holds only the hits found: it has min(k, wanted) of them.",
+        ),
         (gain / best, "you divide by the number of possible hits: each loses by its place in the ideal list, too."),
         (blunt, "you divide by log2(rank), so places 1 and 2 weigh the same: log2(1 + rank)."),
         (steep, "you discount by 1 / rank: NDCG discounts by 1 / log2(1 + rank)."),
@@ -363,7 +367,7 @@ def _judge_encode(got, groups, labels, train, damping):
     bare = encoded(weight=0)
     loo_mean = (labels[train].sum() - train * labels) / (train.sum() - train)
     leak = "labels of test rows enter the feature: sums and counts are of training rows alone."
-    own = "a training row finds its own label in its feature, and test rows will not: take it out of the sum."
+    own = "a training row finds its own label in its feature, and test rows will not: take it out of sum and count."
     damped = "there is no damping: one row decides a group. Add `damping` rows of mean label."
     compare(
         got,
@@ -385,7 +389,7 @@ def _judge_encode(got, groups, labels, train, damping):
         (encoded(towards=loo_mean), "the own label leaves the training mean, too: here one mean is for all rows."),
         (bare, f"{damped} And a group without rows is 0 / 0."),
         *((np.where(np.isfinite(bare), bare, other), damped) for other in (mean, 0, 0.5)),
-        (encoded(less=False, weight=0), f"{damped} And take the own label out of the sum."),
+        (encoded(less=False, weight=0), f"{damped} And take the own row out of sum and count."),
         (encoded(weight=1), "you add one row of mean label, whatever `damping` is."),
         *(
             (np.where(none, other, right), f"a group without training rows gets {other} with you: give it the mean.")
@@ -544,9 +548,9 @@ def _judge_policy(returned, rewards, logged, wanted, clip=1e9):
         (np.minimum(1 / logged, clip), "you weigh by 1 / logged, clipped: `wanted` is missing."),
         (ratio, "nothing is clipped: no weight may be larger than `clip`."),
         (np.maximum(ratio, clip), "you raise the weights to `clip` where they are smaller: it is the largest allowed."),
-        (ratio * (ratio <= clip), "weights above `clip` become 0, and the row is lost: they become `clip`."),
+        (ratio * (ratio <= clip), "weights above `clip` become 0, and the row is lost: set them to `clip`."),
     )
-    clipped = "the clip is on rewards or on their weighted sum: it is for the weights, before they meet a reward."
+    clipped = "the clip is on rewards or on weight times reward: it is for the weights, before they meet a reward."
     compare(
         ips,
         right[0],
@@ -567,9 +571,18 @@ def _judge_policy(returned, rewards, logged, wanted, clip=1e9):
         (right[0], "the second is IPS again: divide the sum by that of the weights, not by the rows."),
         *((value(w)[1], message) for w, message in both),
         (right[0] / weight.sum(), "you divide by rows and weights: the sum of weights takes the place of the rows."),
-        (weight @ rewards / ratio.sum(), "above the weights are clipped, below not: use the clipped ones in both."),
-        (ratio @ rewards / weight.sum(), "below the weights are clipped, above not: use the clipped ones in both."),
-        (weight @ rewards / weight[liked].sum(), "you sum the weights of rewarded rows only: every row counts below."),
+        (
+            weight @ rewards / ratio.sum(),
+            "in the numerator the weights are clipped, in the denominator not: clip them in both.",
+        ),
+        (
+            ratio @ rewards / weight.sum(),
+            "in the denominator the weights are clipped, in the numerator not: clip them in both.",
+        ),
+        (
+            weight @ rewards / weight[liked].sum(),
+            "you sum the weights of rewarded rows only: every row counts in the denominator.",
+        ),
     )
 
 
@@ -614,8 +627,8 @@ def judge_report(verdict):
             "c: .82 cannot be the recall": Question(
                 "by rows",
                 {
-                    "of buyers": "it can: with .82 of the 17% found and .856 of the others, accuracy is .85.",
-                    "of others": "it can: with .82 of the 83% found and nearly all buyers, accuracy is .85.",
+                    "of buyers": "it can: with .82 of the buyers (17%) found and .856 of the others, accuracy is .85.",
+                    "of others": "it can: with .82 of the others (83%) found and nearly all buyers, accuracy is .85.",
                     "by classes": "it can: .77 of the buyers and .87 of the others make .82, and accuracy .85.",
                 },
             ),
@@ -639,7 +652,8 @@ def judge_report(verdict):
             "holds as it stands": Question(
                 "g",
                 {
-                    "a": "2 errors of 17 removed on 200 rows: the standard error is .025, more than the gain of .02.",
+                    "a": "the gain is 4 rows of 200, without an interval; the standard error of the accuracy "
+                    "alone is .025.",
                     "b": "accuracy .85 and MSE .09 of the same 0 and 1 contradict each other.",
                     "c": "nobody can check a recall without its class or its average: ask for the table by class.",
                     "d": "two tests that ask different things: ask for the full ranking of both models on one split.",

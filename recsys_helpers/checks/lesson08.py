@@ -1,5 +1,6 @@
 """Exercises of lesson 08, the whole recommender: NumPy only; items, candidates and users count from 0."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -227,7 +228,7 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
         (cosine, product, "you weigh by dot products, so that a long text counts more: weigh by cosines."),
         (cosine, cosine**0, "all neighbours weigh the same: weigh each by its cosine."),
         (cosine, np.exp(cosine), "you weigh by a softmax: it believes even those that are not alike."),
-        (-cosine, cosine, "you take the farthest films, which have no weight left: argsort puts the smallest first."),
+        (-cosine, cosine, "you take the farthest films, which should have no say: argsort puts the smallest first."),
         (-np.linalg.norm(texts - text, axis=1), cosine, "the nearest are chosen by distance: choose by cosine."),
         (cosine, 1 - cosine, "you weigh by the distance 1 - cosine: the nearest then counts least."),
         (cosine, cosine**2, "you square the cosines: their sign is lost, and the nearest count too much."),
@@ -301,15 +302,23 @@ def figure(value, what: str) -> float:
     raise Wrong(f"{what} should be a number; you gave {describe(value)}.")
 
 
+def words(text: str) -> int:
+    """How many words a text has; a Chinese word is two characters, about."""
+    return len(text.split()) + len(re.findall("[\u4e00-\u9fff]", text)) // 2
+
+
 def faults(given: Mapping):
     """What may be wrong with a filled form, one after the other: (whether it is, message)."""
     for key, least in WORDS.items():
         text = given[key]
         yield not isinstance(text, str), f"{key!r} should be told in words; you gave {describe(text)}."
         yield not text.strip(), f"{key!r} is blank: tell it so that a stranger could do the same."
-        yield len(text.split()) < least, f"{key!r} = {text!r} is too short for a stranger to do the same."
+        yield words(text) < least, f"{key!r} = {text!r} is too short for a stranger to do the same."
     question, change, protocol, told = (str(given[key]).strip().lower() for key in (*WORDS, "conclusion"))
-    yield "?" not in question, "'question' asks nothing: state it as a question, as it stood before the result."
+    yield (
+        not {"?", "？"} & set(question),
+        "'question' asks nothing: state it as a question, as it stood before the result.",
+    )
     yield question == change, "'change' repeats the question: tell which one thing is different from the baseline."
     model, baseline = values = [figure(given[key], repr(key)) for key in FIGURES]
     for key, value in zip(FIGURES, values, strict=True):
@@ -338,14 +347,14 @@ def gain_faults(model: float, baseline: float, gain: float, low: float, high: fl
     if abs(gain - right) > ROUNDING:
         yield near(-gain), "the gain has the wrong sign: it is the model's value minus the baseline's."
         yield near(gain / 100), "the gain is in per cent, the values are shares: one unit for all."
-        yield near(gain * baseline), "that is the gain relative to the baseline: give the plain difference."
+        yield near(gain * baseline), "the gain is relative to the baseline: give the plain difference."
         yield near(gain - baseline), "the gain is the model's own value: give the difference from the baseline."
         yield True, f"the gain is not the difference: {model:g} - {baseline:g} is {right:.4f}, you say {gain:g}."
     yield low > high, f"the interval is the wrong way round: its low end {low:g} is above its high end {high:g}."
     yield low == high and (low or right), "the interval has no width, but with other users the gain would be another."
     if not low - ROUNDING <= gain <= high + ROUNDING:
-        yield low <= model <= high, "that is the interval of the model's value: give that of the difference."
-        yield abs(low + high) <= ROUNDING, "these are half widths around 0: give gain minus and plus its half width."
+        yield low <= model <= high, "the interval is that of the model's value: give that of the difference."
+        yield abs(low + high) <= ROUNDING, "the interval lies around 0: give the gain minus and plus its half width."
         yield True, f"the interval from {low:g} to {high:g} does not hold the gain {gain:g}: of the same users?"
 
 
@@ -359,7 +368,7 @@ def seed_faults(seeds, protocol: str):
     yield not ran, "'seeds' is empty: list the seeds that you ran, or say 'nothing random' if nothing is drawn."
     yield any(seed % 1 for seed in ran), "a seed is a whole number: list the seeds that you ran."
     yield len(set(ran)) < len(ran), "one seed is listed more than once: the same seed gives the same run again."
-    admitted = len(ran) > 1 or "one seed" in protocol
+    admitted = len(ran) > 1 or "one seed" in protocol or re.search("(一|1)\\s*个?(随机)?种子", protocol)
     yield not admitted, "one run cannot tell luck from gain: run more seeds, or admit 'one seed' in the protocol."
 
 

@@ -86,7 +86,10 @@ def padding_mistakes(lengths: np.ndarray, batches: list[np.ndarray], boundaries:
     yield padding / total, ""
     yield real / total, "that is the share of real positions: the share of padding is the rest."
     yield 1 - real / (ends[-1] * sizes.sum()), "every batch is padded to the last boundary: its own is enough."
-    yield 1 - real / (longest @ sizes), "you pad a batch to its longest row: pad it to the boundary of its bucket."
+    yield (
+        1 - real / (longest @ sizes),
+        "you pad a batch to its longest row: pad it to the first boundary that this row fits into.",
+    )
     yield each.mean(), "you average the shares of the batches: a large one has more positions. Count positions."
     yield each @ sizes / sizes.sum(), "you average over rows; a row of a wide batch has more positions. Count those."
     yield padding / real, "you divide by the real positions: divide by all positions, padding included."
@@ -194,7 +197,10 @@ def three(returned) -> tuple:
 # Gradients of a step to be skipped, and what an answer overlooks that lets them pass; the first that passes is told.
 SPOILED = (
     ([np.nan, np.inf, -np.inf], "infinities and NaNs pass: the update has to be skipped, or all weights are lost."),
-    ([1.0, np.inf, -2.0, np.nan, np.inf], "one value that is not finite is enough: ask for any, not for all."),
+    (
+        [1.0, np.inf, -2.0, np.nan, np.inf],
+        "one value that is not finite spoils the step: let it pass only if all are finite.",
+    ),
     ([1.0, np.nan, 2.0], "NaN passes, as it is no infinity: np.isfinite tells both from numbers."),
     ([1.0, 2.0, np.inf], "an infinity passes, as it is no NaN: np.isfinite tells both from numbers."),
     ([-np.inf, 2.0, 1.0], "minus infinity passes: a gradient overflows to both sides."),
@@ -249,7 +255,7 @@ def judge_unscale(unscale):
         gradients = np.array(values, "float16")
         made, state = three(unscale(gradients, 64.0, 3, 4))
         if made is not None:
-            made = numbers(made, "the gradients of a step to be skipped, which are None,")
+            made = numbers(made, "what you return in place of None, for a step to be skipped,")
             if not made.any():
                 raise Wrong("zeros are an update, too: Adam still moves by its moments. Return None to skip the step.")
             if np.isfinite(made).all():
@@ -304,14 +310,15 @@ def sampled_mistakes(logits: np.ndarray, target: int, drawn: np.ndarray, chances
     right = log_loss(alone, others)
     yield -right, "the sign is turned: a loss is minus the logarithm of a probability."
     yield np.exp(-right), "that is the target's probability: the loss is minus its logarithm."
-    yield right / (1 + len(kept)), "you divide by the number of items: one position has one loss."
+    yield right / (1 + len(kept)), "you divide by the number of items that compete: one position has one loss."
 
 
 @exercise(
     "09.4",
     "A softmax over few drawn items",
     points=2,
-    why="each other item counts once on average, so few draws stand for all items, however often each is drawn.",
+    why="each other item counts once on average, so few draws stand for all items, whether an item is drawn "
+    "often or rarely.",
     hints=(
         "The denominator has two parts: the target, which is there once, and the sum over all others, which the draws "
         "estimate. Item i is drawn n * q_i times on average, so divide e to the z_i by that; what does this take off "

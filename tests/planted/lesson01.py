@@ -222,7 +222,7 @@ def first_half(x, mha, mlp, norm):
 RIGHT["01.5"] = [(block,), (block_in_a_loop,)]
 WRONG["01.5"] = [
     ((lambda x, a, m, n: n(x + a(x)) + n(m(x)),), "side by side"),
-    ((lambda x, a, m, n: n(x + a(x)) + n(m(n(x + a(x)))),), "You feed Y to the MLP already"),
+    ((lambda x, a, m, n: n(x + a(x)) + n(m(n(x + a(x)))),), "you add after normalising: Z"),
     ((pre_norm,), "pre-norm"),
     ((lambda x, a, m, n: n(n(x + a(x)) + m(x)),), "the MLP reads X"),
     ((lambda x, a, m, n: n(x + m(n(x + a(x)))),), "goes round attention"),
@@ -295,7 +295,7 @@ WRONG["01.7"] = one_wrong(
         ("column of alien sums to", 0.7, "brightest cell"),
         ("column of alien sums to", 0.3, "the mean over"),
         ("column of alien sums to", 5, "add up the cells"),
-        ("bright cell proves", "cause", "has to be tried"),
+        ("bright cell proves", "cause", "take the film out"),
         ("bright cell proves", "similar", "two different projections"),
         ("bright cell proves", "taste", "one head of one layer"),
     ],

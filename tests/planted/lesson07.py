@@ -194,7 +194,7 @@ WRONG["07.2"] = [
     (listing(FIRST, lambda h, n, k: by_place(h[:k]).sum() / n), "average 1 / place over wanted"),
     (listing(FIRST, lambda h, n, k: by_place(h[:k]).sum()), "add 1 / place"),
     (listing(FIRST, lambda h, n, k: by_place(h[:k]).sum() / h[:k].sum()), "average over the hits"),
-    (listing(FIRST, lambda h, n, k: 1 / max(at(h[:k]) * h[:k])), "the last hit's"),
+    (listing(FIRST, lambda h, n, k: 1 / max(at(h[:k]) * h[:k])), "rank of the last hit"),
     (listing(FIRST, lambda h, n, k: by_place(h[:k]).max() or np.nan), "reciprocal rank is 0, not NaN"),
     (listing(AP, lambda h, n, k: (precision(h) * h)[:k].sum() / max(h[:k].sum(), 1)), "divide by the hits"),
     (listing(AP, lambda h, n, k: (precision(h) * h)[:k].sum() / k), "divide by k"),
@@ -424,7 +424,7 @@ WRONG["07.5"] = [
     (encoded(towards=lambda t, y: (y[t].sum() - t * y) / (t.sum() - t)), "one mean is for all rows"),
     (encoded(weight=0), "is 0 / 0"),
     (encoded(weight=0, last=lambda made, unseen, t, y: np.nan_to_num(made)), "one row decides"),
-    (encoded(weight=0, less=nothing), "And take the own label"),
+    (encoded(weight=0, less=nothing), "And take the own row"),
     (encoded(weight=1), "whatever `damping`"),
     (encoded(last=lambda made, unseen, t, y: np.where(unseen, np.nan, made)), "gets nan"),
     (encoded(last=lambda made, unseen, t, y: np.where(unseen, 0, made)), "gets 0 with"),
@@ -586,8 +586,8 @@ WRONG["07.7"] = [
     (values(lambda r, w, bare, c: w @ r), "return two numbers"),
     (second(lambda r, w, bare: np.mean(w * r)), "IPS again"),
     (second(lambda r, w, bare: np.mean(w * r) / w.sum()), "by rows and weights"),
-    (second(lambda r, w, bare: w @ r / bare.sum()), "below not"),
-    (second(lambda r, w, bare: bare @ r / w.sum()), "above not"),
+    (second(lambda r, w, bare: w @ r / bare.sum()), "in the denominator not"),
+    (second(lambda r, w, bare: bare @ r / w.sum()), "in the numerator not"),
     (second(lambda r, w, bare: w @ r / w[r > 0].sum()), "weights of rewarded rows"),
 ]
 

@@ -376,6 +376,13 @@ REPORT = {
     "seeds": [1, 2, 3],
     "conclusion": "no difference shown",
 }
+IN_CHINESE = {
+    **REPORT,
+    "question": "遗忘得快一些，对历史很长的用户有帮助吗？",
+    "change": "衰减系数由 .6 改为 .4",
+    "protocol": "留一法，衰减系数在验证集上选定，测试集只用一次，只有一个种子",
+    "seeds": [7],
+}
 BETTER = {**REPORT, "gain": [0.005, 0.001, 0.009], "conclusion": "better"}
 WORSE = {**REPORT, "model value": 0.0742, "gain": (-0.005, -0.009, -0.001), "conclusion": "Worse "}
 
@@ -388,6 +395,7 @@ RIGHT["08.4"] = [
     (REPORT,),
     (BETTER,),
     (WORSE,),
+    (IN_CHINESE,),
     filled(seeds="nothing random", gain=np.array(REPORT["gain"])),
     filled(seeds=np.arange(5), model_value=np.float32(0.0842), gain=(0.00504, -0.0036, 0.0132)),
     filled(seeds=[7], protocol="leave one out, one seed, test once"),
@@ -421,7 +429,7 @@ WRONG["08.4"] = [
             ("gain", (0.005, 0.0132, -0.0036), "the wrong way round"),
             ("gain", (0.005, 0.005, 0.005), "has no width"),
             ("gain", (0.005, 0.07, 0.1), "of the model's value: give"),
-            ("gain", (0.005, -0.004, 0.004), "half widths"),
+            ("gain", (0.005, -0.004, 0.004), "lies around 0"),
             ("gain", (0.005, 0.006, 0.009), "does not hold the gain"),
             ("seeds", 3, "not how many there were"),
             ("seeds", "three", "lists what you ran"),
@@ -435,6 +443,7 @@ WRONG["08.4"] = [
             ("conclusion", "equal", "choose one of"),
         ],
     ),
+    (({**IN_CHINESE, "question": "更好吗？"},), "'更好吗？' is too short"),
     (({**BETTER, "conclusion": "no difference shown"},), "say 'better'"),
     (({**BETTER, "conclusion": "worse"},), "'worse' contradicts"),
     (({**WORSE, "conclusion": "no difference shown"},), "say 'worse'"),

@@ -300,7 +300,7 @@ WRONG["09.3"] = [
     (scaled(counted=lambda scale, good: (scale + 1, good)), "is expected at position (0,)"),
     (scaled(passes=lambda g: np.isfinite(g.sum())), "in 16 bits the sum or square"),
     (scaled(passes=lambda g: True), "infinities and NaNs pass"),
-    (scaled(passes=lambda g: np.isfinite(g).any()), "ask for any"),
+    (scaled(passes=lambda g: np.isfinite(g).any()), "only if all are finite"),
     (scaled(passes=lambda g: not np.isinf(g).any()), "NaN passes"),
     (scaled(passes=lambda g: not np.isnan(g.astype(float)).any() and g.min() > -np.inf), "an infinity passes"),
     (scaled(passes=lambda g: not np.isnan(g).any() and g.max() < np.inf), "minus infinity passes"),
@@ -411,7 +411,7 @@ WRONG["09.4"] = [
     ((lambda *given: np.exp(-sampled(*given)),), "the target's probability"),
     (
         parts(lambda low, plain, t, kept, drawn, q: loss(plain[t], low[kept]) / (1 + len(kept))),
-        "the number of items: one position",
+        "items that compete: one position",
     ),
     (parts(naive), "is infinite"),
     ((nothing_left,), "with a loss of 0"),
