@@ -1,11 +1,11 @@
-# Every target but the benchmarks is one call of `python -m recsys_helpers`; this file only makes the environment first.
+# Every target but the benchmarks is a call of `python -m recsys_helpers`; this file only makes the environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m recsys_helpers
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab doctor fetch grade slides bundle store bench bench-gpu bench-recbole clean
+.PHONY: help course test lab lab-zh doctor fetch grade slides site bundle store bench bench-gpu bench-recbole clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ test: $(READY)    ## set everything up and prove that every lesson, check and ex
 lab: $(READY)     ## open JupyterLab on the lessons
 	$(RUN) lab
 
+lab-zh: $(READY)  ## open JupyterLab on the lessons in Chinese; notebooks that are there already are kept
+	$(RUN) chinese
+	$(RUN) lab --folder build/zh
+
 doctor: $(READY)  ## check this machine and name the fix for each fault
 	$(RUN) doctor
 
@@ -31,6 +35,9 @@ grade: $(READY)   ## for instructors, grade a class in a sandbox, SUBMISSIONS=fo
 
 slides: $(READY)  ## for instructors, slides of every lesson that need no network
 	$(RUN) slides
+
+site: $(READY)    ## the course as a site in English and Chinese that opens from disk, in build/site
+	$(RUN) site $(if $(REPOSITORY),--repository "$(REPOSITORY)") $(if $(HUB),--hub "$(HUB)")
 
 bundle: $(READY)  ## for instructors, one archive that sets the course up where there is no network
 	$(RUN) bundle

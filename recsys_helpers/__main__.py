@@ -38,11 +38,18 @@ def course(
 
 
 @app.command()
-def lab() -> None:
+def lab(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to start, such as build/zh; the course by default.")
+    ] = None,
+) -> None:
     """Open JupyterLab; start with notebooks/00_orientation.ipynb."""
     from recsys_helpers.notebooks import ROOT
 
-    raise SystemExit(subprocess.call([sys.executable, "-m", "jupyterlab", "--notebook-dir", str(ROOT)], cwd=ROOT))
+    start = (folder or ROOT).resolve()
+    if not start.is_dir():
+        raise CourseError(f"there is no folder {start}; for the Chinese notebooks: make lab-zh")
+    raise SystemExit(subprocess.call([sys.executable, "-m", "jupyterlab", "--notebook-dir", str(start)], cwd=start))
 
 
 @app.command()
@@ -111,6 +118,47 @@ def slides(
 
 
 @app.command()
+def site(
+    out: Annotated[Path, typer.Option(help="The folder of the site; open index.html in it.")] = Path("build/site"),
+    repository: Annotated[
+        str | None, typer.Option(help="https://github.com/owner/name, for the buttons; by default the remote origin.")
+    ] = None,
+    hub: Annotated[str | None, typer.Option(help="Address of your JupyterHub, for a button.")] = None,
+    branch: Annotated[str, typer.Option(help="The branch that Binder starts.")] = "main",
+) -> None:
+    """The course as a site in English and Chinese that opens from disk, in build/site."""
+    from recsys_helpers.site import make
+
+    print(make(out, repository, hub, branch))
+
+
+@app.command()
+def chinese(
+    out: Annotated[Path, typer.Option(help="Where the notebooks go.")] = Path("build/zh"),
+    again: Annotated[bool, typer.Option("--again", help="Also replace notebooks that are there.")] = False,
+) -> None:
+    """The lessons and exercises in Chinese, for JupyterLab; notebooks that are there already are left alone."""
+    from recsys_helpers.translation import make
+
+    written, missing = make(out, keep=not again)
+    print(
+        f"{len(written)} notebooks written into {out}" + ("" if written else ": all are there; --again replaces them")
+    )
+    if missing:
+        print(f"{len(missing)} texts stay English, which changed since they were translated: {', '.join(missing)}")
+
+
+@app.command()
+def translations() -> None:
+    """For authors: bring the Chinese catalogues up to the English, and list what waits for a translator."""
+    from recsys_helpers import translation
+
+    for name in translation.names():
+        waiting = translation.update(name)
+        print(f"{name}: {'to translate: ' + ', '.join(waiting) if waiting else 'current'}")
+
+
+@app.command()
 def bundle(out: Annotated[Path | None, typer.Option(help="The archive; build/course-<platform>.tar.")] = None) -> None:
     """For instructors: one archive that sets the course up on machines without a network."""
     from recsys_helpers.bundle import make
@@ -125,20 +173,13 @@ def test() -> None:
 
     fetch()
     code = ["recsys_helpers", "tests", "docs", "notebooks", "solutions"]
+    workers = ["-n", "2", "--dist", "loadfile"]  # what a file sets up, such as the site or a hub, is set up once
     nbval = "--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600"
     steps = {
         "style": ["ruff", "check", *code],
         "layout": ["ruff", "format", "--check", *code],
-        "unit tests, lessons with other parameters, exercises": [
-            "pytest",
-            "-q",
-            "-n",
-            "2",
-            "--dist",
-            "loadgroup",
-            "tests",
-        ],
-        "stored outputs": ["pytest", "-q", "-n", "2", "--dist", "loadfile", *nbval.split(), "notebooks", "solutions"],
+        "unit tests, lessons with other parameters, exercises": ["pytest", "-q", *workers, "tests"],
+        "stored outputs": ["pytest", "-q", *workers, *nbval.split(), "notebooks", "solutions"],
     }
     failed = []
     alone = os.environ | {"RECSYS_PROGRESS": "off"}  # a test's answers are no progress of yours

@@ -8,6 +8,7 @@ at once do no harm: the second to finish throws its copy away.
 import contextlib
 import errno
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import psutil
 
 from recsys_helpers.errors import CourseError
 
+INSTALL = "python -m pip install -r requirements.lock"
 STAMP = "stamp.json"  # written last: a folder without it is not a copy
 MARK = f".fetch-{socket.gethostname()}-"  # then the process id: a temporary folder
 DAY = 24 * 3600  # seconds
@@ -50,6 +52,14 @@ def datasets_dir() -> Path:
             "because the data lies there and not in the package."
         )
     return folder
+
+
+def package_folder(name: str) -> Path:
+    """The folder of an installed package, which is not imported; CourseError if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise CourseError(f"The package {name.replace('_', '-')} is missing: {INSTALL}")
+    return Path(spec.submodule_search_locations[0])
 
 
 def registry() -> dict[str, dict]:

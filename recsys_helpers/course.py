@@ -50,7 +50,7 @@ def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True
 
 
 def run_course(parameters: dict, only: list[str] | None = None, build: Path = notebooks.ROOT / "build") -> list[dict]:
-    """Run the lessons in order; leaves build/course/*.ipynb and build/results.json, returns the table's rows."""
+    """Run the lessons in order; leaves `build/course/NN_*.ipynb` and `build/results.json`, returns the table's rows."""
     paths = [notebooks.find_lesson(name) for name in only] if only else notebooks.lessons()
     for path in paths:
         notebooks.check_parameters(path, parameters)  # before the first minute is spent

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from recsys_helpers.assets import datasets_dir, home, verify
+from recsys_helpers.assets import INSTALL, datasets_dir, home, verify
 from recsys_helpers.errors import CourseError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 GB = 1e9  # bytes
 ENOUGH_MEMORY, ENOUGH_DISK = 4 * GB, 2 * GB
-INSTALL = "python -m pip install -r requirements.lock"
 KERAS_SECONDS = 180  # the import takes 10 s, and more from a cold disk
 KERAS = """
 import json, keras

@@ -105,7 +105,8 @@ def auc_by_draw(scores: np.ndarray, labels: np.ndarray, users: np.ndarray, draws
         scores, labels, users: shape (rows,); labels are 0 or 1, users are numbered from 0.
         draws: how often each user counts, shape (n_draws, n_users); all 1 is the plain AUC.
 
-    Source: Fawcett, An introduction to ROC analysis, Pattern Recognition Letters, 2006; ties as in Mann and Whitney.
+    Source: Fawcett, An introduction to ROC analysis, Pattern Recognition Letters, 2006; ties as in Mann and Whitney
+    (1947).
     """
     _, place = np.unique(scores, return_inverse=True)
     values, one = np.empty(len(draws)), labels == 1

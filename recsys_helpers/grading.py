@@ -29,6 +29,7 @@ from rich.progress import track
 
 from recsys_helpers import notebooks, sandbox
 from recsys_helpers.checks import EXERCISES
+from recsys_helpers.checks.core import TICK
 from recsys_helpers.errors import CourseError
 from recsys_helpers.sandbox import CellRun, Limits
 
@@ -356,8 +357,8 @@ def judge(name: str, checked: CellRun | None, answered: list[CellRun | None]) ->
         return CRASHED, f"{name} your code stopped: {STOPPED.get(checked.stopped, checked.stopped)}"
     if checked.ename:
         return CRASHED, f"{name} your code stopped: {clean(checked.ename)}: {clean(checked.evalue)}"
-    spoken = [line for line in checked.stdout.splitlines() if line.startswith(f"{name} correct: ")]
-    return (CORRECT, clean(spoken[-1])) if spoken else (WRONG, NO_VERDICT)
+    spoken = [line for line in checked.stdout.splitlines() if line.startswith(f"{TICK} {name} correct: ")]
+    return (CORRECT, clean(spoken[-1].removeprefix(f"{TICK} "))) if spoken else (WRONG, NO_VERDICT)
 
 
 def _nothing(name: str, released, verdict: str, note: str) -> Graded:

@@ -8,10 +8,13 @@ from recsys_helpers.recommender import Recommender
 def panel(recommender: Recommender, user: int = 0, k: int = 10) -> widgets.HBox:
     """Controls beside the list, which follows them. A slider at 1 changes nothing, at 4 it asks for four times."""
     last = len(recommender.people) - 1
-    who = widgets.BoundedIntText(value=user, min=0, max=last, description="user", tooltip=f"0 to {last}")
-    where = widgets.Dropdown(options=recommender.scenarios, description="scenario")
+    room = {"description_width": "100px"}  # for the longest name
+    who = widgets.BoundedIntText(value=user, min=0, max=last, description="user", tooltip=f"0 to {last}", style=room)
+    where = widgets.Dropdown(options=recommender.scenarios, description="scenario", style=room)
     sliders = {
-        name: widgets.FloatLogSlider(value=1, base=2, min=-3, max=3, step=0.25, description=name, readout_format=".2f")
+        name: widgets.FloatLogSlider(
+            value=1, base=2, min=-3, max=3, step=0.25, description=name, readout_format=".2f", style=room
+        )
         for name in recommender.subjects
     }
     listed = widgets.HTML()
@@ -19,7 +22,9 @@ def panel(recommender: Recommender, user: int = 0, k: int = 10) -> widgets.HBox:
     def show(_=None):
         wishes = {name: slider.value for name, slider in sliders.items()}
         table = recommender.recommend(who.value, where.value, k, interests=wishes)
-        listed.value = table[["title", "score"]].to_html(index=False, float_format="{:.2f}".format, border=0)
+        listed.value = table[["title", "score"]].to_html(
+            index=False, float_format="{:.2f}".format, border=0, justify="left"
+        )
 
     for control in (who, where, *sliders.values()):
         control.observe(show, "value")

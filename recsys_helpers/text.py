@@ -23,11 +23,12 @@ class TextEncoder:
     Args:
         name: how it was asked for, such as "minilm".
         preset: a keras-nlp preset: a local folder, or a name that keras-nlp fetches from the network.
+        tokenizer: settings of the tokenizer that the preset does not carry.
     """
 
-    def __init__(self, name: str, preset: str):
+    def __init__(self, name: str, preset: str, **tokenizer):
         self.name, self.preset = name, preset
-        self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset)
+        self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset, **tokenizer)
         self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
@@ -60,7 +61,7 @@ class TextEncoder:
         """One vector of length 1 a text; shape (n_texts, hidden).
 
         Texts of like length share a batch, so that little time goes into padding. Vectors of both kinds of pooling are
-        kept in the cache folder, under a fingerprint of the texts and the weights.
+        kept in the cache folder, under a fingerprint of the texts, the weights and the tokenizer.
 
         Args:
             pooling: "mean" over the pieces that are not padding, or "cls", the first vector.
@@ -103,7 +104,8 @@ class TextEncoder:
 
     def _cache_path(self, texts: list[str]) -> Path:
         weights = b"".join(np.ascontiguousarray(weight).tobytes() for weight in self.backbone.get_weights())
-        key = "\0".join([hashlib.sha256(weights).hexdigest(), *texts])
+        cut = f"{self.tokenizer.lowercase} {self.tokenizer.strip_accents}"
+        key = "\0".join([hashlib.sha256(weights).hexdigest(), cut, *texts])
         return home() / "vectors" / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
 
 
@@ -118,7 +120,8 @@ def load_encoder(name: str = "minilm") -> TextEncoder:
         return TextEncoder("tiny", str(datasets_dir() / "tiny_bert"))
     if name == "minilm":
         try:
-            return TextEncoder("minilm", str(fetch("minilm", quiet=True)))
+            # it has learnt without accents: to its vocabulary "Misérables" is unknown, "Miserables" is not
+            return TextEncoder("minilm", str(fetch("minilm", quiet=True)), strip_accents=True)
         except CourseError as error:
             print(f"MiniLM is not here, the bundled tiny BERT takes its place; expect lower figures. Reason: {error}")
             return load_encoder("tiny")

@@ -1,9 +1,11 @@
-"""One way to train everywhere: `fit` on top of Keras' own `model.fit`, on the devices that `on_device` finds.
+"""One way to train everywhere: `fit` on top of Keras' own `model.fit`, on the devices that `on_device` finds::
 
-with training.on_device():  # one CPU, one GPU, several GPUs, several processes: the same lines
-    model = ...
-    model.compile(...)
-log = training.fit(model, data, epochs=20, checkpoint="runs/first")
+    with training.on_device():  # one CPU, one GPU, several GPUs, several processes: the same lines
+        model = ...
+        model.compile(...)
+    log = training.fit(model, data, epochs=20, checkpoint="runs/first")
+
+The log has a row for each epoch; a run that was killed goes on from its checkpoint.
 """
 
 import hashlib

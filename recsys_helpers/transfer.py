@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from recsys_helpers.evaluation import ndcg, target_ranks
 from recsys_helpers.movielens import MovieLens
@@ -110,11 +111,15 @@ def film_domains(movielens: MovieLens, source: set[str], target: set[str], hide:
 def wanted_ndcg(scores: np.ndarray, domains: TwoDomains) -> np.ndarray:
     """NDCG@10 of each hidden user, shape (hidden,): all later films are right, the earlier ones are no candidates.
 
+    Films whose scores agree to six decimals, such as a film that is listed twice, share their places: each gains the
+    mean of what these places give. So a processor's rounding decides nothing.
+
     Args:
         scores: of every target item, shape (hidden, m) or, the same for all, (m,).
     """
-    candidates = np.where(domains.known > 0, -np.inf, np.broadcast_to(scores, domains.known.shape))
-    first = np.argsort(-candidates, axis=1, kind="stable")[:, :10]
-    discount = 1 / np.log2(np.arange(2, 12))
-    ideal = np.cumsum(discount)[np.minimum(domains.wanted.sum(axis=1), 10).astype(int) - 1]
-    return np.take_along_axis(domains.wanted, first, axis=1) @ discount / ideal
+    candidates = np.where(domains.known > 0, -np.inf, np.broadcast_to(np.round(scores, 6), domains.known.shape))
+    first, last = (rankdata(-candidates, method, axis=1).astype(int) for method in ("min", "max"))
+    gained = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, 12)))])  # by the first 0, 1, ... 10 places
+    gain = (gained[np.minimum(last, 10)] - gained[np.minimum(first - 1, 10)]) / (last - first + 1)
+    ideal = gained[np.minimum(domains.wanted.sum(axis=1), 10).astype(int)]
+    return (domains.wanted * gain).sum(axis=1) / ideal

@@ -14,6 +14,7 @@ import nbformat
 from planted import lesson01
 
 from recsys_helpers import notebooks
+from recsys_helpers.checks.core import TICK
 from recsys_helpers.grading import exercise_of, grade_id
 
 L01, L03 = "01_self_attention", "03_interest_strength"
@@ -106,12 +107,12 @@ OVER_QUERIES = """def softmax_over_keys(s):
     return e / e.sum({axis}, keepdims=True)"""
 FOREVER = "def split_heads(x, heads):\n    while True:\n        pass\ndef merge_heads(x): return x"
 STUBBORN = "import signal\nsignal.signal(signal.SIGINT, lambda *a: None)\nwhile True: pass"
-NO_CHECK = "def check(name, *answers):\n    print(name, 'correct: of course')\nhint = check"
+NO_CHECK = f"def check(name, *answers):\n    print({TICK!r}, name, 'correct: of course')\nhint = check"
 UNDONE = """import recsys_helpers.checks.core as core
 core.compare = core.quiz = lambda *a, **k: None
 for task in core.EXERCISES.values():
     object.__setattr__(task, "judge", lambda *answers: None)
-core.check.__code__ = (lambda name, *answers: print(name + " correct: by magic")).__code__"""
+core.check.__code__ = (lambda name, *answers: print(TICK + " " + name + " correct: by magic")).__code__"""
 
 
 def class_of(canary: Path, port: int) -> list[Submission]:
@@ -150,7 +151,7 @@ predictions = {}"""
     partly = {name: STUB for name in NAMES[4:]}
     other = exercise()
     edited = exercise({"01.5": STUB})
-    cell(edited, "ex-01-5-check").source = 'print("01.5 correct: yes")'
+    cell(edited, "ex-01-5-check").source = f'print({TICK!r}, "01.5 correct: yes")'
     cell(edited, "ex-01-5-check").metadata.nbgrader.points = 200
     redefined = before(exercise(dict.fromkeys(NAMES, STUB)), "ex-01-1-check", NO_CHECK)
     undone = before(exercise(dict.fromkeys(NAMES, STUB)), "ex-01-1-check", UNDONE)

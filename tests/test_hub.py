@@ -17,7 +17,6 @@ from recsys_helpers.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
 HUB = ROOT / "docs" / "jupyterhub"
-pytestmark = pytest.mark.xdist_group("hub")  # or each worker starts one of its own
 LESSON = "notebooks/00_orientation.ipynb"
 EXERCISE = "exercises/01_self_attention.ipynb"
 NAMES = ["ada", "grace", "mary"]

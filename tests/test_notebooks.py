@@ -122,6 +122,28 @@ def test_storing_a_failing_notebook_leaves_it_as_it_was(tmp_path):
         notebooks.read(path)
 
 
+def test_a_lesson_keeps_the_time_of_the_fastest_run_of_its_code(tmp_path):
+    path = tmp_path / "notebooks" / "lesson.ipynb"
+    lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(1)", id="one")])
+    for known, code, kept in [
+        (0, notebooks.digest(lesson), True),
+        (0, "other", False),
+        (99, notebooks.digest(lesson), False),
+    ]:
+        lesson.metadata["recsys"] = {"seconds": known, "cores": 2, "code": code}
+        notebooks.write(lesson, path)
+        took = notebooks.store(path)
+        assert took >= 1
+        stored = notebooks.read(path).metadata["recsys"]
+        assert stored["seconds"] == (known if kept else round(took)) and stored["code"] == notebooks.digest(lesson)
+
+
+@pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
+def test_the_stated_time_is_of_this_code(path):
+    lesson = notebooks.read(path)
+    assert lesson.metadata["recsys"]["code"] == notebooks.digest(lesson)
+
+
 def test_two_runs_give_the_same_bytes(tmp_path):
     path = tmp_path / "twice.ipynb"
     source = (

@@ -4,6 +4,7 @@ import pytest
 from recsys_helpers import text
 from recsys_helpers.backend import keras
 from recsys_helpers.errors import CourseError
+from recsys_helpers.movielens import load_movielens
 
 TEXTS = ["Jazz.", "I never read about cooking, only about black holes.", "我喜欢历史。", "Give me travel books!"]
 
@@ -43,6 +44,9 @@ def test_the_cache_knows_texts_pooling_and_weights(tiny, tmp_path, monkeypatch):
     assert not np.allclose(tiny.encode(TEXTS, "cls"), first)
     with pytest.raises(pytest.fail.Exception):
         tiny.encode(TEXTS[:2])
+    with monkeypatch.context() as patch, pytest.raises(pytest.fail.Exception):
+        patch.setattr(tiny.tokenizer, "strip_accents", True)
+        tiny.encode(TEXTS)
     weights = tiny.backbone.get_weights()
     tiny.backbone.set_weights([weight * 1.01 for weight in weights])
     with pytest.raises(pytest.fail.Exception):
@@ -78,6 +82,13 @@ def test_minilm_reads_english(minilm):
     assert minilm.token_ids(["hello"])[0] == [101, 7592, 102]
     a, b, c = minilm.encode(["a book about stars", "reading astronomy", "grilled fish with lemon"], cache=False)
     assert a @ b > a @ c + 0.2
+
+
+def test_minilm_reads_words_with_accents(minilm):
+    assert minilm.token_ids(["Les Misérables"]) == minilm.token_ids(["les miserables"])
+    unknown = minilm.tokenizer.token_to_id("[UNK]")
+    titles = text.film_texts(load_movielens().films)
+    assert not any(unknown in ids for ids in minilm.token_ids(titles))
 
 
 def test_batches_keep_labels_with_their_texts(tiny):

@@ -72,10 +72,13 @@ def test_wanted_ndcg_against_scikit_learn(domains):
     from sklearn.metrics import ndcg_score
 
     two, _ = domains
-    scores = np.random.default_rng(2).random(two.known.shape)
-    ours = transfer.wanted_ndcg(scores, two)
-    for row in range(len(scores)):
-        open_ = two.known[row] == 0
-        assert ours[row] == pytest.approx(ndcg_score(two.wanted[row][open_][None], scores[row][open_][None], k=10))
+    untied = np.random.default_rng(2).random(two.known.shape)
+    for scores in (untied, untied.round(1)):
+        ours = transfer.wanted_ndcg(scores, two)
+        for row in range(len(scores)):
+            open_ = two.known[row] == 0
+            assert ours[row] == pytest.approx(ndcg_score(two.wanted[row][open_][None], scores[row][open_][None], k=10))
+        noise = 1e-8 * np.random.default_rng(3).standard_normal(scores.shape)
+        assert np.array_equal(transfer.wanted_ndcg(scores + noise, two), ours)  # as of another processor
     assert np.allclose(transfer.wanted_ndcg(two.wanted, two), 1)
     assert np.allclose(transfer.wanted_ndcg(two.wanted - 5, two), 1)
