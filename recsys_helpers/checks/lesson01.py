@@ -57,6 +57,12 @@ def judge_softmax(softmax_over_keys):
                 "you took off the maximum and raised e to it, but nothing divides by the sum of each row yet.",
             ),
             (
+                softmax(scores / np.sqrt(scores.shape[-1])),
+                "the scores were divided by a root first; that is the next exercise's work. Here, raise e to them as "
+                "they are.",
+            ),
+            (softmax(scores * np.log(2)), "you raise 2 to the scores; a softmax raises e to them: np.exp."),
+            (
                 scores / scores.sum(-1, keepdims=True),
                 "you divided the scores by their sum; a softmax divides the exponentials of the scores, so that "
                 "no weight is negative.",

@@ -46,6 +46,8 @@ WRONG["01.1"] = [
     ((lambda s: _renormalise(np.exp(s - s.min(-1, keepdims=True))),), "took off the minimum"),
     ((lambda s: softmax(s)[..., :1],), "should have shape (4, 4)"),
     ((lambda s: softmax(2 * s),), "at position (0, 0)"),
+    ((lambda s: softmax(s / s.shape[-1] ** 0.5),), "divided by a root first"),
+    ((lambda s: 2**s / (2**s).sum(-1, keepdims=True),), "raise 2 to the scores"),
 ]
 
 # --- 01.2 attention -------------------------------------------------------------------------------------------------
