@@ -347,9 +347,7 @@ DISTORTIONS = [
     lambda x, number: x[..., :-1] if x.ndim else x.reshape(1),
     lambda x, number: x.astype(np.float16),
 ]
-bounded = settings(
-    max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+bounded = settings(max_examples=20, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 def judged(name, *answers):

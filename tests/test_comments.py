@@ -180,7 +180,7 @@ def test_sentences_begin_with_a_capital(comments):
     assert not comments.text[comments.language == "zh"].str.contains("[。！，？]{2}").any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), n=st.integers(0, 60))
 def test_corpus_is_unique_bilingual_and_repeatable(seed, n):
     corpus = pretraining_corpus(n, seed)

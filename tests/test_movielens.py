@@ -236,7 +236,7 @@ def write(folder: str, rows: list[list[str]], header: list[str] = HEADER) -> Pat
     return path
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(tables(), st.permutations(range(4)), st.sampled_from([HEADER, ["user_id", "film_id", "rating", "timestamp"]]))
 def test_good_tables_come_back_whole(table, order, names):
     rows, truth = table
@@ -292,7 +292,7 @@ def test_every_bad_value(tmp_path, column, value):
     assert fault(path).startswith(f"{path}, line 3, column {column}: found {value.strip()!r}, expected ")
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(tables(smallest=2), st.data())
 def test_a_fault_is_named_by_file_line_and_column(table, data):
     rows, _ = table
