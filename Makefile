@@ -1,7 +1,8 @@
-# Every target but the benchmarks is a call of `python -m recsys_helpers`; this file only makes the environment first.
+# Every target but the benchmarks is a call of `python -m recsys_helpers` or `python -m course_tools`; this file only makes the environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m recsys_helpers
+TOOLS := $(BIN)/python -m course_tools
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ course: $(READY)  ## set everything up, run all lessons on real data, show what 
 	$(RUN) course
 
 test: $(READY)    ## set everything up and prove that every lesson, check and exercise works
-	$(RUN) test
+	$(TOOLS) test
 
 lab: $(READY)     ## open JupyterLab on the lessons
 	$(RUN) lab
@@ -31,19 +32,19 @@ fetch: $(READY)   ## fetch and verify MovieLens-100K and MiniLM
 
 grade: $(READY)   ## for instructors, grade a class in a sandbox, SUBMISSIONS=folder with one folder per student
 	@test -n "$(SUBMISSIONS)" || { echo "Say which: make grade SUBMISSIONS=path/to/folder"; exit 2; }
-	$(RUN) grade "$(SUBMISSIONS)" $(if $(OUT),--out "$(OUT)")
+	$(TOOLS) grade "$(SUBMISSIONS)" $(if $(OUT),--out "$(OUT)")
 
 slides: $(READY)  ## for instructors, slides of every lesson that need no network
-	$(RUN) slides
+	$(TOOLS) slides
 
 site: $(READY)    ## the course as a site in English and Chinese that opens from disk, in build/site
-	$(RUN) site $(if $(REPOSITORY),--repository "$(REPOSITORY)") $(if $(HUB),--hub "$(HUB)")
+	$(TOOLS) site $(if $(REPOSITORY),--repository "$(REPOSITORY)") $(if $(HUB),--hub "$(HUB)")
 
 bundle: $(READY)  ## for instructors, one archive that sets the course up where there is no network
-	$(RUN) bundle
+	$(TOOLS) bundle
 
 store: $(READY)   ## for authors, execute and store every notebook, write exercises and README tables
-	$(RUN) store
+	$(TOOLS) store
 
 bench: $(READY)   ## for authors, speed and memory beside the machine, a peer and growth (twenty minutes, two CPU cores)
 	$(BIN)/python tests/benchmarks/floor.py

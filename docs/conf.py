@@ -15,7 +15,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "sphinx_copybutton",
     "sphinx_design",
-    "recsys_helpers.site",
+    "course_tools.publish.site",
 ]
 exclude_patterns = ["**/.ipynb_checkpoints"]
 templates_path = ["_templates"]

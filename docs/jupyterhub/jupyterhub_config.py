@@ -10,14 +10,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from recsys_helpers import assets
+from recsys_helpers.data import assets
 from recsys_helpers.errors import CourseError
+from recsys_helpers.paths import home
 
 c = get_config()  # noqa: F821
 trial = os.environ.get("RECSYS_HUB_TRIAL")
 
 # a class cannot read your own cache
-os.environ.setdefault("RECSYS_HOME", str(assets.home()) if trial else "/srv/recsys-data")
+os.environ.setdefault("RECSYS_HOME", str(home()) if trial else "/srv/recsys-data")
 for asset in assets.registry():
     assets.verify(asset)  # before the class comes, not in its first minute
 

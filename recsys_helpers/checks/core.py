@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from recsys_helpers.checks.journal import DONE, NOT_TRIED, ROOT, TRIED, course_map, record, states
+from recsys_helpers.checks.journal import DONE, NOT_TRIED, TRIED, course_map, record, states
 from recsys_helpers.checks.language import say
 from recsys_helpers.errors import CourseError
+from recsys_helpers.paths import ROOT
 
 
 class CheckFailed(AssertionError):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recsys_helpers.errors import CourseError
+from recsys_helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 NOT_TRIED, TRIED, DONE = "not tried", "tried", "done"
 MARKS = {NOT_TRIED: "·", TRIED: "~", DONE: "✓"}
 _remembered: dict[str, str] = {}

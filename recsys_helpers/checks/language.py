@@ -11,9 +11,10 @@ import re
 from functools import cache
 from pathlib import Path
 
+from recsys_helpers.checks.catalogue import LANGUAGE, read_catalogue
 from recsys_helpers.errors import CourseError
 
-ENGLISH, CHINESE = "en", "zh_CN"
+ENGLISH, CHINESE = "en", LANGUAGE
 CATALOGUE = "checks"
 GAP = re.compile(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 
@@ -72,8 +73,6 @@ def _catalogue() -> tuple[dict[str, str], list[tuple[list[str], re.Pattern, list
 
     These as (pieces between the gaps, pattern of the whole, translation: pieces, and numbers of the gaps between them).
     """
-    from recsys_helpers.translation import read_catalogue
-
     whole, patterns = {}, []
     for message in read_catalogue(CATALOGUE):
         if not message.id or not message.string or message.fuzzy or message.string == message.id:

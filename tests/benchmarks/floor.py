@@ -28,8 +28,10 @@ import pandas as pd
 import typer
 from recbole_speed import BUILD, ROOT, clocks, environment, use_two_cores
 
-from recsys_helpers.course import write_json, write_region
+from course_tools.author.readme import write_region
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import write_json
+from recsys_helpers.paths import MEASURED
 
 PEER = "sentence-transformers==6.2.0"
 REQUIREMENTS = [PEER, "transformers==5.23.0", "tokenizers==0.23.3", "torch==2.13.0", "numpy==2.4.6"]
@@ -90,10 +92,10 @@ def main(
     smoke: Annotated[bool, typer.Option(help="Tiny sizes, few turns, no peer, to see that all runs.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write everything into this folder instead.")] = None,
 ) -> None:
-    """Measure, write datasets/bench_floor.json and a region of docs/performance.md; fails where the peer is faster."""
+    """Write docs/measured/bench_floor.json and a region of docs/performance.md; fails where the peer is faster."""
     use_two_cores()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    store, page = ROOT / "datasets", ROOT / "docs" / "performance.md"
+    store, page = MEASURED, ROOT / "docs" / "performance.md"
     if out:
         store, page = out, out / "performance.md"
         out.mkdir(parents=True, exist_ok=True)
@@ -129,13 +131,13 @@ def main(
 
 def training_steps(smoke: bool):
     """The steps of the lessons, with their batches and optimizers."""
-    from recsys_helpers import scenarios, strength
-    from recsys_helpers.attention import next_item_transformer
-    from recsys_helpers.backend import keras
-    from recsys_helpers.evolution import next_interest_model, next_item_rnn
-    from recsys_helpers.interest_world import LONGEST
-    from recsys_helpers.next_item import next_item_loss
-    from recsys_helpers.text import TextBatches, fine_tuning_model, load_encoder
+    from recsys_helpers.data.interest_world import LONGEST
+    from recsys_helpers.models import multi_scenario, two_towers
+    from recsys_helpers.models.bert import TextBatches, fine_tuning_model, load_encoder
+    from recsys_helpers.models.next_item import next_item_loss
+    from recsys_helpers.models.recurrent import next_interest_model, next_item_rnn
+    from recsys_helpers.models.self_attention import next_item_transformer
+    from recsys_helpers.training.backend import keras
 
     adam, rng = keras.optimizers.Adam, np.random.default_rng(0)
     batch, length, films, users, longest = (4, 8, 30, 20, 8) if smoke else (64, 50, 1682, 943, LONGEST)
@@ -152,11 +154,11 @@ def training_steps(smoke: bool):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
     yield training_step("LSTM, next interest", next_interest_model(), adam(5e-3), loss, events, interests)
     known, rows = rng.normal(size=(users, films)) * (rng.random((users, films)) < 0.06), 16 * batch
-    towers = strength.two_towers(known, rng.normal(size=(users, 24)), rng.normal(size=(films, 19)))
+    towers = two_towers.two_towers(known, rng.normal(size=(users, 24)), rng.normal(size=(films, 19)))
     pairs = tuple(rng.integers(0, n, rows, dtype="int32") for n in (users, films))
     stars = rng.normal(size=rows).astype("float32")
     yield training_step("two towers", towers, adam(2e-3), "mse", (*pairs, stars), stars)
-    fused = scenarios.scenario_model("attention over experts", 70, 8, 2)
+    fused = multi_scenario.scenario_model("attention over experts", 70, 8, 2)
     inputs = (*(rng.normal(size=(rows, n)).astype("float32") for n in (70, 8, 2)), rng.integers(0, 4, rows))
     taken = keras.losses.BinaryCrossentropy(from_logits=True)
     yield training_step("scenario fusion", fused, adam(4e-3), taken, inputs, (stars > 0).astype("float32")[:, None])
@@ -169,7 +171,7 @@ def training_steps(smoke: bool):
 
 
 def world_comments(number: int) -> list[str]:
-    from recsys_helpers.interest_world import load_interest_world
+    from recsys_helpers.data.interest_world import load_interest_world
 
     return [*load_interest_world().comments["text"][:number]]
 
@@ -325,7 +327,7 @@ def product_rows(job: Job, alone: dict[Product, Alone], machine: float) -> list[
 
 def account(job: Job, calls: int = 5) -> dict[str, float]:
     """Milliseconds of one step by what they go into, as TensorFlow's profiler sees its ops; ops may overlap."""
-    from recsys_helpers.scale import traced_ops
+    from recsys_helpers.scale.cost import traced_ops
 
     took, spent = [], dict.fromkeys(ACCOUNT, 0.0)
 
@@ -341,8 +343,8 @@ def account(job: Job, calls: int = 5) -> dict[str, float]:
 
 def encoders(smoke: bool, rounds: int, square: Product) -> tuple[list[dict], list[dict]]:
     """Rates of the encoders, and MiniLM beside the peer; each turn starts with the machine's own rate."""
-    from recsys_helpers.movielens import load_movielens
-    from recsys_helpers.text import film_texts, load_encoder
+    from recsys_helpers.data.movielens import load_movielens
+    from recsys_helpers.models.bert import film_texts, load_encoder
 
     texts = {"comments": world_comments(SMOKE_EXAMPLES if smoke else EXAMPLES)}
     if not smoke:
@@ -372,7 +374,7 @@ def encoders(smoke: bool, rounds: int, square: Product) -> tuple[list[dict], lis
 
 def encoding(encoder, what: str, texts: list[str]) -> Job:
     """All batches' operations, padding included; the shapes are those of the batch in the middle."""
-    from recsys_helpers.scale import multiply_adds
+    from recsys_helpers.scale.cost import multiply_adds
 
     ids = sorted(encoder.token_ids(texts), key=len)
     batches = [ids[start : start + 128] for start in range(0, len(ids), 128)]
@@ -386,7 +388,7 @@ def encoding(encoder, what: str, texts: list[str]) -> Job:
 @contextmanager
 def peer(texts: dict[str, list[str]]):
     """A function that lets the peer encode once: (texts, batch size, file for the vectors) -> its answer."""
-    from recsys_helpers.assets import fetch
+    from recsys_helpers.data.assets import fetch
 
     python, log = environment("sentence-transformers-env", REQUIREMENTS), BUILD / "sentence-transformers.log"
     command = [python, "-W", "ignore", Path(__file__).with_name("sentence_transformers_side.py"), fetch("minilm")]

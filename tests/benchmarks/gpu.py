@@ -20,12 +20,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from recsys_helpers.course import write_json, write_region
+from course_tools.author.readme import write_region
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evaluation import interval, ndcg
-from recsys_helpers.results import as_text
+from recsys_helpers.evaluation.bootstrap import bootstrap_interval
+from recsys_helpers.evaluation.ranks import ndcg
+from recsys_helpers.evaluation.results import as_text
+from recsys_helpers.files import write_json
+from recsys_helpers.paths import MEASURED, ROOT
 
-HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+HERE = Path(__file__).parent
 PARTS = ("models", "throughput", "limits", "report")
 COURSE = {"items": 1682, "length": 50, "width": 64, "heads": 2, "blocks": 1, "units": 128}
 LARGE = {"items": 50_000, "length": 200, "width": 512, "heads": 8, "blocks": 4, "units": 512}
@@ -96,7 +99,7 @@ def find_machine(folder: Path, smoke: bool) -> dict:
 
 def models(bench: Bench) -> dict:
     """The leaderboard's protocol, with every seed: rows by data set and model, and what failed."""
-    from recsys_helpers import leaderboard  # imports Keras, whose backend is chosen by now
+    from recsys_helpers.evaluation import leaderboard  # imports Keras, whose backend is chosen by now
 
     logs, chosen, profile = leaderboard.read_logs(), leaderboard.choose([]), "full"
     if bench.smoke:
@@ -118,7 +121,7 @@ def models(bench: Bench) -> dict:
                 continue
             gain = np.mean([ndcg(outcome["ranks"]) for outcome in done], axis=0)
             row = {"data": log.name, "model": model, "seeds": len(done)}
-            row["NDCG@10"] = [round(x, 4) for x in interval(gain)]
+            row["NDCG@10"] = [round(x, 4) for x in bootstrap_interval(gain)]
             row |= {name: round(statistics.mean(outcome[name] for outcome in done), 1) for name in ("seconds", "MB")}
             rows.append(row)
     return {"rows": rows, "failed": failed}
@@ -304,7 +307,7 @@ def main(
     write_json(folder / "bench_gpu.json", parts)
     (folder / "bench_gpu.md").write_text(text + "\n", encoding="utf-8")
     if not smoke:
-        write_json(ROOT / "datasets" / "bench_gpu.json", parts)
+        write_json(MEASURED / "bench_gpu.json", parts)
         write_region(ROOT / "docs" / "performance.md", "gpu", text)
     print(text)
     if failed:

@@ -25,11 +25,16 @@ import pyarrow.parquet as pq
 import typer
 from recbole_speed import ROOT, use_two_cores
 
-from recsys_helpers import attention, next_item, recommender, scale, stream, training
-from recsys_helpers.backend import keras
-from recsys_helpers.course import write_json, write_region
+from course_tools.author.readme import write_region
 from recsys_helpers.errors import CourseError
-from recsys_helpers.leaderboard import in_child
+from recsys_helpers.evaluation.leaderboard import in_child
+from recsys_helpers.files import write_json
+from recsys_helpers.models import next_item, self_attention
+from recsys_helpers.paths import MEASURED
+from recsys_helpers.recommender import retrieval
+from recsys_helpers.scale import parquet_windows, sampled_softmax
+from recsys_helpers.training.backend import keras
+from recsys_helpers.training.fit import EpochData, _peak_memory, fit
 
 BOUND = 0.2  # windows a CPU second and memory may differ from the smallest world by this share
 LENGTH, WIDTH, WINDOWS, DRAWS = 50, 64, 8, 512  # of the catalogue's steps
@@ -46,7 +51,7 @@ def main(
     smoke: Annotated[bool, typer.Option(help="Tiny sizes, to see that all runs; enforces nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write everything into this folder instead.")] = None,
 ) -> None:
-    """Measure, write datasets/bench_growth.json and the region of docs/performance.md; fails beyond the bound."""
+    """Measure, write docs/measured/bench_growth.json and the region of docs/performance.md; fails beyond the bound."""
     use_two_cores()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     users, smallest = 2_400, 1_000
@@ -54,7 +59,7 @@ def main(
         users, smallest, largest, items, steps, rounds = 60, 300, 10, 300, 3, 1
     worlds = {size: size * users for size in powers(1, largest)}
     run = (lambda function, *arguments: function(*arguments)) if smoke else in_child
-    store, page = ROOT / "datasets", ROOT / "docs" / "performance.md"
+    store, page = MEASURED, ROOT / "docs" / "performance.md"
     if out:
         store, page = out, out / "performance.md"
         out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +116,7 @@ class Steps(keras.utils.PyDataset):
 
     in_order = True
 
-    def __init__(self, data: training.EpochData, steps: int):
+    def __init__(self, data: EpochData, steps: int):
         super().__init__()
         self.data, self.steps, self.busy = data, steps, []
 
@@ -152,17 +157,17 @@ def world_rows(worlds: dict[int, int], folder: Path, steps: int, rounds: int, ru
 
 def write(path: Path, users: int) -> dict:
     start = time.perf_counter()
-    stream.write_interactions(path, users)
-    return {"write s": time.perf_counter() - start, "write peak MB": training._peak_memory()}
+    parquet_windows.write_interactions(path, users)
+    return {"write s": time.perf_counter() - start, "write peak MB": _peak_memory()}
 
 
 def train(path: Path, steps: int) -> dict:
     """Three passes of so many steps; the first compiles and does not count."""
     keras.utils.set_random_seed(7)
-    model = attention.next_item_transformer(1200, LENGTH)
+    model = self_attention.next_item_transformer(1200, LENGTH)
     model.compile(keras.optimizers.Adam(1e-3), next_item.next_item_loss())
-    data = Steps(stream.ParquetWindows(path, LENGTH), steps)
-    log = training.fit(model, data, epochs=3, lines=0)
+    data = Steps(parquet_windows.ParquetWindows(path, LENGTH), steps)
+    log = fit(model, data, epochs=3, lines=0)
     speed, memory = log["rows per second"].iloc[1:].max(), log["peak memory, MB"].iloc[-1]
     windows = steps * data.data.batch_size
     return {"windows/s": speed, "windows/CPU s": windows / np.diff(data.busy).min(), "peak MB": memory}
@@ -208,9 +213,9 @@ def step(way: str, items: int, budget: float = 10.0) -> dict:
     """CPU ms of the cheapest of at least five training steps, and peak memory of the process."""
     keras.utils.set_random_seed(7)
     chances, rng, taken = popularities(items), np.random.default_rng(7), []
-    model, loss = attention.next_item_transformer(items, LENGTH, width=WIDTH), next_item.next_item_loss()
+    model, loss = self_attention.next_item_transformer(items, LENGTH, width=WIDTH), next_item.next_item_loss()
     if way != "full":
-        model, loss = scale.SampledSoftmax(model, chances, draws=DRAWS), None
+        model, loss = sampled_softmax.SampledSoftmax(model, chances, draws=DRAWS), None
     model.compile((keras.optimizers.SGD if way == "SGD" else keras.optimizers.Adam)(1e-3), loss)
     ends = np.cumsum(chances)
     while len(taken) < 7 or (sum(taken) < budget and len(taken) < 100):
@@ -218,7 +223,7 @@ def step(way: str, items: int, budget: float = 10.0) -> dict:
         busy = time.process_time()
         model.train_on_batch(drawn[:, :-1], drawn[:, 1:])
         taken.append(time.process_time() - busy)
-    return {"CPU ms": 1000 * min(taken[2:]), "peak MB": training._peak_memory()}
+    return {"CPU ms": 1000 * min(taken[2:]), "peak MB": _peak_memory()}
 
 
 def search(items: int) -> dict:
@@ -236,7 +241,7 @@ def search(items: int) -> dict:
 
     vectors, queries = points(items), points(QUERIES)
     start = time.perf_counter()
-    index = recommender.approximate_index(vectors)
+    index = retrieval.approximate_index(vectors)
     build = time.perf_counter() - start
     ways = {
         "exact": lambda query: np.argpartition(vectors @ query, -TOP)[-TOP:],

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from recsys_helpers import training
-from recsys_helpers.attention import next_item_transformer
-from recsys_helpers.backend import keras, keras_nlp
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evolution import next_item_rnn
-from recsys_helpers.next_item import next_item_loss
-from recsys_helpers.scale import multiply_adds
-from recsys_helpers.text import fine_tuning_model
+from recsys_helpers.models.bert import fine_tuning_model
+from recsys_helpers.models.next_item import next_item_loss
+from recsys_helpers.models.recurrent import next_item_rnn
+from recsys_helpers.models.self_attention import next_item_transformer
+from recsys_helpers.scale.cost import multiply_adds
+from recsys_helpers.training.backend import keras, keras_nlp
+from recsys_helpers.training.fit import EpochData, _compute_capability, fit, on_device
 
 ops = keras.ops
 
@@ -35,7 +35,7 @@ def _backend():
 
 
 def _card() -> str | None:
-    if not training._compute_capability():
+    if not _compute_capability():
         return None
     if keras.backend.backend() == "tensorflow":
         config = _backend().config
@@ -63,7 +63,7 @@ def loss_of(case: str):
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True) if case == "BERT" else next_item_loss()
 
 
-class Repeated(training.EpochData):
+class Repeated(EpochData):
     """One random batch, again and again: (batch, length) without padding."""
 
     def __init__(self, case: str, size: dict, batch: int, steps: int):
@@ -89,10 +89,10 @@ def speed(case: str, size: dict, batch: int, steps: int, rounds: int) -> dict:
     Returns: windows per second of each round, parameters, multiply-adds of a forward pass, peak memory in MB.
     """
     keras.utils.set_random_seed(7)
-    with training.on_device():
+    with on_device():
         model = build(case, size)
         model.compile(keras.optimizers.Adam(1e-3), loss_of(case))
-    log = training.fit(model, Repeated(case, size, batch, steps), rounds + 1, lines=0)
+    log = fit(model, Repeated(case, size, batch, steps), rounds + 1, lines=0)
     counts = {"parameters": model.count_params(), "multiply_adds": multiply_adds(model, batch, size["length"])}
     return {
         "windows per second": log["rows per second"].tolist()[1:],

@@ -2,7 +2,7 @@
 
 Both rank all films that the user has not rated. RecBole counts without the validation film, and so do we here; where
 scores tie, its order is that of `torch.topk`, ours gives the middle rank. The figures go into
-datasets/recbole_reference.json, from which README's leaderboard has its reference rows.
+docs/measured/recbole_reference.json, from which README's leaderboard has its reference rows.
 """
 
 import json
@@ -16,12 +16,13 @@ import numpy as np
 import typer
 from recbole_speed import RECBOLE, ROOT, recbole_environment, use_two_cores, write_films
 
-from recsys_helpers.baselines import item_knn, popularity
-from recsys_helpers.course import REFERENCE, write_json, write_readme
+from course_tools.author.readme import REFERENCE, write_readme
+from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.data.splits import NextItemSplit, leave_one_out
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evaluation import hit, ndcg, target_ranks
-from recsys_helpers.movielens import load_movielens
-from recsys_helpers.splits import NextItemSplit, leave_one_out
+from recsys_helpers.evaluation.ranks import hit, ndcg, target_ranks
+from recsys_helpers.files import write_json
+from recsys_helpers.models.baselines import item_knn, popularity
 
 OURS = {"Pop": popularity, "ItemKNN": item_knn}
 

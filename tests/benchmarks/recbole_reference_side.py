@@ -18,7 +18,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 from recbole_side import SETTINGS
 
-from recsys_helpers.splits import leave_one_out
+from recsys_helpers.data.splits import leave_one_out
 
 DEFAULTS = {  # but the metrics, which are given with more digits
     "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1, "dynamic": False, "candidate_num": 0},

@@ -18,8 +18,8 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-from recsys_helpers.evaluation import ndcg, target_ranks
-from recsys_helpers.splits import leave_one_out, pad_right
+from recsys_helpers.data.splits import leave_one_out, pad_right
+from recsys_helpers.evaluation.ranks import ndcg, target_ranks
 
 LENGTH = 50
 SHAPE = {  # and dropout: as in the course's models

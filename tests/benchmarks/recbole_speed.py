@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 import typer
 
-from recsys_helpers.course import write_readme
+from course_tools.author.readme import write_readme
+from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.data.splits import NextItemSplit, leave_one_out
 from recsys_helpers.errors import CourseError
-from recsys_helpers.movielens import load_movielens
-from recsys_helpers.splits import NextItemSplit, leave_one_out
+from recsys_helpers.paths import MEASURED, ROOT
 
-ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
 RECBOLE = "recbole==1.2.1"
 REQUIREMENTS = [RECBOLE, "torch==2.13.0", "numpy<2", "pandas<2.3", "scipy<1.14", "setuptools<80"]  # newest it takes
@@ -66,7 +66,7 @@ def main(
         rows.append({"model": name, "library": "this course", **ours, **ratios})
     table = pd.DataFrame(rows).rename(columns={NDCG: f"{NDCG} validation", "epoch": "epochs"})
     table = table.round({f"{NDCG} validation": 4, "seconds": 1, "cpu": 1, "ratio": 1, "CPU ratio": 1})
-    (ROOT / "datasets" / "recbole_speed.json").write_text(json.dumps(table.to_dict("records"), indent=1) + "\n")
+    (MEASURED / "recbole_speed.json").write_text(json.dumps(table.to_dict("records"), indent=1) + "\n")
     write_readme()
     print(table.to_string(index=False))
     slow = [f"{row['model']} {row['ratio']:.1f}" for row in rows[1::2] if row["ratio"] < TIMES_FASTER]
@@ -144,10 +144,11 @@ def clocks() -> np.ndarray:
 
 def our_epochs(name: str, split: NextItemSplit, target: float, budget: float, seed: int) -> list[dict]:
     """One row an epoch, until the target is reached or the budget spent."""
-    from recsys_helpers import next_item, training
-    from recsys_helpers.attention import next_item_transformer
-    from recsys_helpers.backend import keras
-    from recsys_helpers.evolution import next_item_rnn
+    from recsys_helpers.models import next_item
+    from recsys_helpers.models.recurrent import next_item_rnn
+    from recsys_helpers.models.self_attention import next_item_transformer
+    from recsys_helpers.training.backend import keras
+    from recsys_helpers.training.fit import fit
 
     keras.utils.set_random_seed(seed)
     rows, evaluation, start = [], np.zeros(2), clocks()
@@ -170,7 +171,7 @@ def our_epochs(name: str, split: NextItemSplit, target: float, budget: float, se
     model.compile(keras.optimizers.Adam(3e-3), next_item.next_item_loss())
     windows = next_item.Windows(split.history("validation"), LENGTH, seed=seed)
     with contextlib.suppress(Done):
-        training.fit(model, windows, epochs=10_000, validate=validate, lines=0)
+        fit(model, windows, epochs=10_000, validate=validate, lines=0)
     return rows
 
 

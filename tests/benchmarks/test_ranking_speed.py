@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import ranx
 
-from recsys_helpers.baselines import item_knn
-from recsys_helpers.evaluation import ndcg, target_ranks
-from recsys_helpers.movielens import load_movielens
-from recsys_helpers.splits import leave_one_out
+from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.data.splits import leave_one_out
+from recsys_helpers.evaluation.ranks import ndcg, target_ranks
+from recsys_helpers.models.baselines import item_knn
 
 
 def by_loop(scores, history, target):

@@ -2,8 +2,8 @@
 
 import time
 
-from recsys_helpers.movielens import load_movielens
-from recsys_helpers.text import load_encoder
+from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.models.bert import load_encoder
 
 
 def test_padding_by_length_is_twice_as_fast():

@@ -1,0 +1,141 @@
+"""The command line of instructors and authors: `python -m course_tools --help`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys_helpers.__main__ import fetch, run
+from recsys_helpers.errors import CourseError
+from recsys_helpers.paths import ROOT
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder with one folder per student.")],
+    out: Annotated[Path, typer.Option(help="Where points and pages go.")] = Path("build/grading"),
+) -> None:
+    """For instructors: grade a class in a sandbox; points as CSV, a page per student, an overview."""
+    from course_tools.grading.grade import grade as mark
+
+    print(f"Overview: {mark(submissions, out)}")
+
+
+@app.command()
+def slides(
+    lesson: Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01; all by default.")] = None,
+) -> None:
+    """For instructors: slides of the lessons that need no network, in build/slides."""
+    from course_tools.publish.slides import make
+
+    for path in make(lesson, ROOT / "build" / "slides"):
+        print(path)
+
+
+@app.command()
+def site(
+    out: Annotated[Path, typer.Option(help="The folder of the site; open index.html in it.")] = Path("build/site"),
+    repository: Annotated[
+        str | None, typer.Option(help="https://github.com/owner/name, for the buttons; by default the remote origin.")
+    ] = None,
+    hub: Annotated[str | None, typer.Option(help="Address of your JupyterHub, for a button.")] = None,
+    branch: Annotated[str, typer.Option(help="The branch that Binder starts.")] = "main",
+) -> None:
+    """The course as a site in English and Chinese that opens from disk, in build/site."""
+    from course_tools.publish.site import make
+
+    print(make(out, repository, hub, branch))
+
+
+@app.command()
+def translations() -> None:
+    """For authors: bring the Chinese catalogues up to the English, and list what waits for a translator."""
+    from course_tools.author import translation
+
+    for name in translation.names():
+        waiting = translation.update(name)
+        print(f"{name}: {'to translate: ' + ', '.join(waiting) if waiting else 'current'}")
+
+
+@app.command()
+def bundle(out: Annotated[Path | None, typer.Option(help="The archive; build/course-<platform>.tar.")] = None) -> None:
+    """For instructors: one archive that sets the course up on machines without a network."""
+    from course_tools.publish.bundle import make
+
+    print(make(out))
+
+
+@app.command()
+def test() -> None:
+    """Style, unit tests, every lesson with other parameters, stored outputs, exercises."""
+
+    fetch()
+    code = ["recsys_helpers", "course_tools", "tests", "docs", "notebooks", "solutions"]
+    workers = ["-n", "2", "--dist", "loadfile"]  # what a file sets up, such as the site or a hub, is set up once
+    nbval = "--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600"
+    steps = {
+        "style": ["ruff", "check", *code],
+        "layout": ["ruff", "format", "--check", *code],
+        "unit tests, lessons with other parameters, exercises": ["pytest", "-q", *workers, "tests"],
+        "stored outputs": ["pytest", "-q", *workers, *nbval.split(), "notebooks", "solutions"],
+    }
+    failed = []
+    alone = os.environ | {"RECSYS_PROGRESS": "off"}  # a test's answers are no progress of yours
+    for name, command in steps.items():
+        print(f"--- {name}", flush=True)
+        if subprocess.call([sys.executable, "-m", *command], cwd=ROOT, env=alone):
+            failed.append(name)
+    if failed:
+        raise CourseError(f"not in order: {'; '.join(failed)} (see above)")
+
+
+@app.command()
+def store(
+    lesson: Annotated[list[str] | None, typer.Argument(help="Lessons or solutions (paths); all by default.")] = None,
+) -> None:
+    """For authors: execute and store notebooks in a fresh kernel; write exercises, README and docs anew."""
+    from course_tools.author.store import release_all
+    from course_tools.author.store import store as execute
+    from recsys_helpers.course import notebooks
+
+    fetch()
+    paths = [Path(path).resolve() for path in lesson] if lesson else notebooks.lessons() + notebooks.solutions()
+    for path in paths:
+        print(f"{path.stem}: {execute(path):.0f} s", flush=True)
+    release_all()
+    readme()
+
+
+@app.command()
+def full(lesson: Annotated[list[str], typer.Argument(help="Lessons, such as 04.")]) -> None:
+    """For authors: measure lessons in the full profile (tens of minutes each) and put the figures into README."""
+    from course_tools.author.readme import write_readme
+    from course_tools.author.store import measure_full
+
+    fetch()
+    measure_full(lesson)
+    write_readme()
+
+
+@app.command()
+def readme() -> None:
+    """For authors: write the measured tables of README and of the pages anew, from what runs measured."""
+    from course_tools.author import instructors
+    from course_tools.author.readme import write_readme
+
+    write_readme()
+    instructors.write()
+
+
+def main() -> None:
+    """Run a command; a CourseError becomes one line and exit code 2."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The measured parts of README and of the pages, written from files that runs wrote."""
+
+import base64
+import json
+from pathlib import Path
+
+from course_tools.author.store import FULL_PROFILE
+from recsys_helpers.course import notebooks
+from recsys_helpers.course.run import headline
+from recsys_helpers.errors import CourseError
+from recsys_helpers.evaluation.ranks import PROTOCOL
+from recsys_helpers.evaluation.results import as_text, read_results
+from recsys_helpers.files import write_bytes, write_text
+from recsys_helpers.paths import MEASURED, ROOT
+
+SPEED = MEASURED / "recbole_speed.json"
+
+
+LEADERBOARD = MEASURED / "leaderboard.json"
+
+
+REFERENCE = MEASURED / "recbole_reference.json"
+
+
+PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
+
+
+def measured_markdown() -> str:
+    """Course map and results, in Markdown, from what the stored lessons measured."""
+    course_map = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
+    figures = []
+    for path in notebooks.lessons():
+        notebook = notebooks.read(path)
+        if "recsys" not in notebook.metadata:
+            raise CourseError(f"{path.stem} has no stored run; execute it first: python -m course_tools store {path}")
+        seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
+        title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+        course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
+        figures += _figures(path.stem, rows)
+    header = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
+    full = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
+    parts = [*course_map, *(_leaderboard(json.loads(LEADERBOARD.read_text("utf-8"))) if LEADERBOARD.exists() else [])]
+    parts += ["", "### Results of every lesson", "", *_folded("Models beside their baselines", [*header, *figures])]
+    if full:
+        minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
+        rows = [line for name, run in full.items() for line in _figures(name, run["rows"])]
+        parts += _folded(f"The full profile (minutes by lesson, two CPU cores: {minutes})", [*header, *rows])
+    if SPEED.exists():
+        parts += ["### Training to the same validation NDCG@10, two CPU cores (`make bench-recbole`)", ""]
+        parts += [
+            "| Model | Library | Validation NDCG@10 | Seconds | CPU seconds | Epochs | Times as fast | In CPU |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        line = "| {model} | {library} | {NDCG@10 validation:.3f} | {seconds:.0f} | {cpu:.0f} | {epochs} "
+        line += "| {ratio:.1f} | {CPU ratio:.1f} |"
+        parts += [line.format(**row) for row in json.loads(SPEED.read_text(encoding="utf-8"))]
+        parts += [
+            "",
+            "The middle one of our three seeds against one of RecBole's, which had not converged.",
+        ]
+    return "\n".join(parts)
+
+
+def _folded(summary: str, lines: list[str]) -> list[str]:
+    """Lines of Markdown that a reader opens by a click."""
+    return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>", ""]
+
+
+def _leaderboard(board: dict) -> list[str]:
+    """README's section on what `python -m recsys_helpers leaderboard` measured: a table for each data set."""
+    minutes = sum(row["cpu"] for row in board["rows"]) / 60
+    parts = ["", f"### Leaderboard: every model, one protocol, full profile ({minutes:.0f} CPU minutes)"]
+    for data in dict.fromkeys(row["data"] for row in board["rows"]):
+        parts += ["", f"{data}, {PROTOCOL}, seed {board['seed']}", ""]
+        parts += ["| Model | NDCG@10 | HR@10 | Gain in NDCG@10 over popularity | CPU s | Parameters | Memory, MB |"]
+        parts += ["|---|---|---|---|---|---|---|"]
+        for row in board["rows"]:
+            if row["data"] == data:
+                figures = [as_text(row["NDCG@10"]), as_text(row["HR@10"]), as_text(row["gain over popularity"], "+")]
+                cost = [f"{row['cpu']:.0f}", f"{row['parameters']:,}", f"{row['MB']:.0f}"]
+                parts.append(f"| {' | '.join([row['model'], *figures, *cost])} |")
+    parts += ["", "Memory is the peak of the whole process; Python, TensorFlow and the data are about 1,000 MB of it."]
+    if REFERENCE.exists():
+        reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
+        parts += [
+            "",
+            f"Reference: {reference['library']} on MovieLens-100K, which counts without the validation film",
+            "",
+        ]
+        parts += ["| Model | NDCG@10 | HR@10 | Ours, counted likewise: NDCG@10 | HR@10 |", "|---|---|---|---|---|"]
+        for row in reference["rows"]:
+            figures = [row.get(key) for key in ("NDCG@10", "HR@10", "ours NDCG@10", "ours HR@10")]
+            shown = ["" if value is None else f"{value:.3f}" for value in figures]
+            parts.append(f"| {' | '.join([row['model'], *shown])} |")
+        parts += ["", "Its Pop adds 1 a batch, however often the film is in it; counted one by one, only ties differ."]
+    return parts
+
+
+def _figures(lesson: str, rows: list[dict]) -> list[str]:
+    """One line of the results table for each model on each data set and protocol."""
+    models = {}
+    for row in rows:
+        band = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+        data = row["dataset"] if row["protocol"] == PROTOCOL else f"{row['dataset']}, {row['protocol']}"
+        models.setdefault((data, row["model"]), []).append(f"{row['metric']} {row['value']:.3f}{band}")
+    return [f"| {lesson[:2]} | {data} | {model} | {', '.join(values)} |" for (data, model), values in models.items()]
+
+
+def pictures() -> dict[str, bytes]:
+    """README's pictures, as PNG, from the outputs of the stored lessons."""
+    found = {}
+    for name, (lesson, cell_id) in PICTURES.items():
+        cell = next(c for c in notebooks.read(notebooks.find_lesson(lesson)).cells if c.id == cell_id)
+        data = next(output["data"]["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
+        found[name] = base64.b64decode(data)
+    return found
+
+
+def write_readme(readme: Path = ROOT / "README.md") -> None:
+    """Put the measured part into README.md, between its two marks, and the pictures beside it into docs/."""
+    write_region(readme, "measured", measured_markdown())
+    for name, picture in pictures().items():
+        write_bytes(readme.parent / "docs" / name, picture)
+
+
+def write_region(page: Path, region: str, content: str) -> None:
+    """Put this between the two marks of a region of a Markdown page; CourseError if each is not there once."""
+    begin, end = f"<!-- {region}: begin -->", f"<!-- {region}: end -->"
+    text = page.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise CourseError(f"{page} has lost the marks {begin} and {end}; put them back around the {region} part")
+    head, rest = text.split(begin)
+    write_text(page, f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}")

@@ -1,0 +1,165 @@
+"""Every model of the course under one protocol, on two data sets: `python -m recsys_helpers leaderboard`.
+
+Leave one out in time, every item that the user has not taken is a candidate, tied scores share the middle rank. Each
+model runs in a process of its own, and what came out is kept in build/leaderboard until the package or the data change.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from recsys_helpers.data.event_log import EventLog, log_of
+from recsys_helpers.data.interest_world import load_interest_world
+from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.errors import CourseError
+from recsys_helpers.evaluation.bootstrap import bootstrap_interval
+from recsys_helpers.evaluation.contestants import MODELS
+from recsys_helpers.evaluation.ranks import hit, ndcg, target_ranks
+from recsys_helpers.evaluation.results import as_text
+from recsys_helpers.files import write_json
+from recsys_helpers.models.baselines import popularity
+from recsys_helpers.paths import MEASURED, ROOT
+from recsys_helpers.training.fit import _peak_memory
+from recsys_helpers.training.profiles import check_profile
+
+DATA = {"movielens": load_movielens, "world": load_interest_world}
+PACKAGE = ROOT / "recsys_helpers"
+Outcomes = dict[str, dict[str, dict]]  # by data set and model: what `measure` gives
+
+
+def read_logs(names: Iterable[str] = DATA) -> dict[str, EventLog]:
+    """The logs of these data sets; CourseError for a name that does not exist."""
+    _check(names, DATA, "data set")
+    return {name: log_of(DATA[name]()) for name in names}
+
+
+def choose(names: Iterable[str]) -> dict[str, Callable]:
+    """These models in the order of `MODELS`, all where none is named; CourseError for one that does not exist."""
+    _check(names, MODELS, "model")
+    return {name: model for name, model in MODELS.items() if not names or name in names}
+
+
+def _check(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    for name in set(names) - set(known):
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise CourseError(f"{what} {name!r} does not exist; {meant}There are: {', '.join(known)}")
+
+
+def run(
+    logs: dict[str, EventLog], models: dict[str, Callable], profile: str, seed: int, build: Path = ROOT / "build"
+) -> tuple[Outcomes, list[str]]:
+    """Train and measure each model on each log, unless that was done before: (outcomes, what failed and why)."""
+    check_profile(profile)
+    outcomes, failed, console = {name: {} for name in logs}, [], Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(logs) * len(models))
+        for data, log in logs.items():
+            for name, model in models.items():
+                bar.update(task, description=f"{data}: {name}")
+                path = build / "leaderboard" / f"{profile}-{seed}" / f"{data}-{name.replace(' ', '-')}.json"
+                try:
+                    outcomes[data][name] = outcome = remembered(path, log, model, profile, seed)
+                    found = f"NDCG@10 {ndcg(outcome['ranks']).mean():.3f}, {outcome['seconds']:.0f} s"
+                except Exception as error:  # of whatever kind: the others go on, and the command fails in the end
+                    found = f"failed: {type(error).__name__}: {error}"
+                    failed.append(f"{data}, {name}: {type(error).__name__}: {error}")
+                console.print(f"{data}: {name}: {found}", highlight=False, markup=False, soft_wrap=True)
+                bar.advance(task)
+    return outcomes, failed
+
+
+def remembered(path: Path, log: EventLog, model: Callable, profile: str, seed: int) -> dict:
+    """The outcome kept at this path, if it is of this program and these data, else a new one."""
+    key = fingerprint(log)
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["fingerprint"] == key:
+            return kept
+    outcome = in_child(measure, log, model, profile, seed) | {"fingerprint": key}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, outcome)
+    return outcome
+
+
+def in_child(function: Callable, *arguments):
+    """Call it in a fresh process, so that memory is its own and a crash does not end the others."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _end_with_parent() -> None:
+    """In the child: who kills the parent does not want a network to train on."""
+    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+
+
+def measure(log: EventLog, model: Callable, profile: str, seed: int) -> dict:
+    """Ranks of the test items, seconds by the clock and of the CPU, parameters, and peak memory in MB.
+
+    Memory is all that the process ever held, Python, TensorFlow and the data too; with a GPU, what it held of that.
+    """
+    start, busy = time.perf_counter(), time.process_time()
+    scores, parameters = model(log, "test", seed, profile)
+    took = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - busy}
+    ranks = target_ranks(scores, log.split.history(), log.split.target())
+    return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": _peak_memory()}
+
+
+def fingerprint(log: EventLog) -> str:
+    """Of the data and of the package's modules: whichever of them changes, every model is measured anew."""
+    frames = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (log.events, log.items)]
+    arrays = [*frames, log.subjects, log.split.item_ids, np.concatenate(log.split.sequences)]
+    parts = [np.ascontiguousarray(array).tobytes() for array in arrays]
+    parts += [path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def rows(logs: dict[str, EventLog], outcomes: Outcomes) -> list[dict]:
+    """One row a data set and model: figures as (value, low, high), and what they cost."""
+    found = []
+    for data, log in logs.items():
+        history, target = log.split.history(), log.split.target()
+        usual = ndcg(target_ranks(popularity(history, log.split.n_items), history, target))
+        for model, outcome in outcomes[data].items():
+            gain = ndcg(outcome["ranks"])
+            figures = {"NDCG@10": gain, "HR@10": hit(outcome["ranks"]), "gain over popularity": gain - usual}
+            row = {name: [round(x, 4) for x in bootstrap_interval(values)] for name, values in figures.items()}
+            cost = {name: round(outcome[name], 1) for name in ("seconds", "cpu", "parameters", "MB")}
+            found.append({"data": log.name, "model": model} | row | cost)
+    return found
+
+
+def write(rows: list[dict], seed: int, path: Path = MEASURED / "leaderboard.json") -> None:
+    """Keep the rows of a whole run, from which README's section is made."""
+    write_json(path, {"seed": seed, "rows": rows})
+
+
+def show(rows: list[dict], console: Console | None = None) -> None:
+    """Print a table for each data set."""
+    for data in dict.fromkeys(row["data"] for row in rows):
+        title = f"{data}: with 95% intervals over users, and the gain in NDCG@10 over popularity"
+        table = Table(title=title, box=SIMPLE, collapse_padding=True, pad_edge=False)
+        for name in ("model", "NDCG@10", "HR@10", "gain"):
+            table.add_column(name, no_wrap=name == "model", min_width=7)  # an interval can fold between its ends
+        for name in ("s", "CPU s", "parameters", "MB"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            if row["data"] == data:
+                figures = as_text(row["NDCG@10"]), as_text(row["HR@10"]), as_text(row["gain over popularity"], "+")
+                cost = f"{row['seconds']:.0f}", f"{row['cpu']:.0f}", f"{row['parameters']:,}", f"{row['MB']:.0f}"
+                table.add_row(row["model"], *figures, *cost)
+        (console or Console()).print(table)

@@ -1,0 +1,283 @@
+"""Each check of the doctor, green and red, and that a red one names the command that mends it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import yaml
+from jupyter_client.kernelspec import KernelSpecManager
+
+from recsys_helpers.course import doctor
+from recsys_helpers.course.doctor import Check
+from recsys_helpers.errors import CourseError
+from recsys_helpers.paths import home
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A repository with a small lock and both bundles."""
+    (tmp_path / "requirements.lock").write_text(
+        f"# pinned\nnumpy=={metadata.version('numpy')}\n\nrich=={metadata.version('rich')} ; python_version >= '3.11'\n"
+        "no-such-package==1.0 ; python_version < '3'\n"
+    )
+    for name in ("interest_world/users.csv", "tiny_bert/config.json", "tiny_bert/model.weights.h5"):
+        (tmp_path / "datasets" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "datasets" / name).write_text("something")
+    vocabulary = tmp_path / "datasets/tiny_bert/assets/tokenizer/vocabulary.txt"
+    vocabulary.parent.mkdir(parents=True)
+    vocabulary.write_text("[PAD]\n")
+    monkeypatch.setattr(doctor, "datasets_dir", lambda: tmp_path / "datasets")
+    return tmp_path
+
+
+def no_repository():
+    raise CourseError("no repository here")
+
+
+def keras_says(monkeypatch, stdout: str = "", stderr: str = "", returncode: int = 0) -> None:
+    run = SimpleNamespace(stdout=stdout, stderr=stderr, returncode=returncode)
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: run)
+
+
+def assert_red(check: Check, found: str, fix: str) -> None:
+    assert not check.ok
+    assert found in check.found
+    assert fix in check.fix
+    assert "\n" not in check.found + check.fix
+
+
+@pytest.mark.parametrize(
+    ("version", "ok"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)]
+)
+def test_python(monkeypatch, version, ok):
+    monkeypatch.setattr(doctor, "sys", SimpleNamespace(version_info=version))
+    check = doctor.check_python()
+    assert check.ok == ok
+    assert ".".join(map(str, version)) in check.found
+    assert check.fix.startswith("conda env create")
+
+
+def test_packages(repository):
+    assert doctor.check_packages() == Check("packages", True, "2 at the versions of requirements.lock", doctor.INSTALL)
+    with open(repository / "requirements.lock", "a") as lock:
+        lock.write("rich==0.0.1\nno-such-package==1.0\nnumpy==0.1\npsutil==0.1\nscipy==0.1\n")
+    check = doctor.check_packages()
+    assert_red(check, "no-such-package is missing, not ==1.0", "pip install -r requirements.lock")
+    assert f"rich is {metadata.version('rich')}, not ==0.0.1" in check.found
+    assert check.found.endswith("and 2 more")
+
+
+def test_packages_without_a_lock(repository, monkeypatch):
+    (repository / "requirements.lock").unlink()
+    assert_red(doctor.check_packages(), "requirements.lock", "git checkout")
+    monkeypatch.setattr(doctor, "datasets_dir", no_repository)
+    assert_red(doctor.check_packages(), "no repository here", "git checkout")
+
+
+def test_keras_as_it_is():
+    keras, gpu = doctor.check_keras()
+    assert keras.ok
+    assert keras.found == "backend tensorflow, float32"
+    assert gpu.ok
+
+
+def test_a_backend_that_does_not_exist(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "thinano")
+    (check,) = doctor.check_keras()
+    assert_red(check, "Unable to import backend : thinano", "unset KERAS_BACKEND; rm -f")
+
+
+def test_a_keras_json_with_a_wrong_setting(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text(json.dumps({"floatx": "float31"}))
+    (check,) = doctor.check_keras()
+    assert_red(check, "floatx", f"rm -f '{tmp_path / 'keras.json'}'")
+
+
+def test_keras_that_crashes_hangs_or_is_set_to_half_precision(monkeypatch):
+    keras_says(monkeypatch, returncode=-11)
+    assert_red(doctor.check_keras()[0], "exit code -11", "pip install -r requirements.lock")
+    keras_says(monkeypatch, '["tensorflow", "float16", []]\n')
+    assert_red(doctor.check_keras()[0], "lessons need float32", "rm -f")
+
+    def hang(command, timeout, **options):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert_red(doctor.check_keras()[0], "180 s", "pip install -r requirements.lock")
+
+
+def test_gpu_is_information_only(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    keras_says(monkeypatch, 'a log line\n["jax", "float32", ["gpu:0", "gpu:1"]]\n')
+    assert doctor.check_keras()[1] == Check("GPU", True, "2 in use by jax", "")
+    keras_says(monkeypatch, '["tensorflow", "float32", []]\n')
+    assert doctor.check_keras()[1].found.startswith("none")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    check = doctor.check_keras()[1]
+    assert check.ok
+    assert "tensorflow[and-cuda]" in check.found
+
+
+@pytest.mark.parametrize(("free", "ok"), [(3.9e9, False), (4e9, True)])
+def test_memory(monkeypatch, free, ok):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    check = doctor.check_memory()
+    assert check.ok == ok
+    assert f"{free / 1e9:.1f} GB free" in check.found
+    assert "close other programs" in check.fix
+
+
+@pytest.mark.parametrize(("free", "ok"), [(1.9e9, False), (2e9, True)])
+def test_disk_of_a_cache_folder_that_is_yet_to_be_made(monkeypatch, tmp_path, free, ok):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "yet" / "to" / "come"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    check = doctor.check_disk()
+    assert check.ok == ok
+    assert check.found == f"{free / 1e9:.1f} GB free in {tmp_path} (needs 2)"
+    assert check.fix.startswith("export RECSYS_HOME=")
+
+
+def test_kernel(monkeypatch, tmp_path):
+    kernel = tmp_path / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    monkeypatch.setattr(doctor, "KernelSpecManager", lambda: KernelSpecManager(kernel_dirs=[str(kernel.parent)]))
+    for broken in ("{", '{"argv": []}'):
+        (kernel / "kernel.json").write_text(broken)
+        assert_red(doctor.check_kernel(), "no kernel python3 that works", "-m ipykernel install --sys-prefix")
+    for python, ok in [("python", True), (sys.executable, True), ("/opt/other/bin/python", False)]:
+        (kernel / "kernel.json").write_text(json.dumps({"argv": [python, "-m", "ipykernel_launcher"]}))
+        check = doctor.check_kernel()
+        assert check.ok == ok, python
+        assert (sys.executable if ok else python) in check.found
+
+
+def test_this_environment_has_its_kernel():
+    assert doctor.check_kernel().ok
+
+
+def test_assets(monkeypatch, tmp_path):
+    check = doctor.check_asset("movielens")
+    assert check.ok
+    assert str(home()) in check.found
+    copy = tmp_path / "movielens"
+    shutil.copytree(home() / "movielens", copy)
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    assert doctor.check_asset("movielens").ok
+    ratings = (copy / "ml-100k.inter").read_bytes()
+    (copy / "ml-100k.inter").write_bytes(ratings.replace(b"881250949", b"881250948", 1))
+    assert_red(doctor.check_asset("movielens"), "ml-100k.inter is damaged", "python -m recsys_helpers fetch")
+    assert_red(doctor.check_asset("minilm"), "minilm is missing", "python -m recsys_helpers fetch")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("interest_world", "users.csv"), ("tiny_bert", "assets/tokenizer/vocabulary.txt")]
+)
+def test_bundles(repository, monkeypatch, name, file):
+    assert doctor.check_bundle(name).ok
+    (repository / "datasets" / name / file).write_bytes(b"")
+    assert_red(doctor.check_bundle(name), f"{name} lacks {doctor.BUNDLES[name][-1]}", "git checkout")
+    shutil.rmtree(repository / "datasets" / name)
+    assert not doctor.check_bundle(name).ok
+    monkeypatch.setattr(doctor, "datasets_dir", no_repository)
+    assert_red(doctor.check_bundle(name), "no repository here", "git checkout")
+
+
+def test_diagnose_covers_everything_in_order(repository, monkeypatch):
+    keras_says(monkeypatch, '["tensorflow", "float32", []]\n')
+    names = [check.name for check in doctor.diagnose()]
+    assert names == [
+        "Python", "packages", "Keras", "GPU", "memory", "disk", "Jupyter kernel",
+        "movielens", "minilm", "interest_world", "tiny_bert",
+    ]  # fmt: skip
+
+
+def test_the_report_ends_with_the_fixes(monkeypatch, capsys):
+    good = Check("memory", True, "9 GB", "unused")
+    bad = Check(
+        "GPU [x]", False, "two [bold] words", "python -m pip install 'tensorflow[and-cuda]' " + "and-more " * 30
+    )
+    monkeypatch.setattr(doctor, "diagnose", lambda: [good, bad])
+    assert doctor.doctor() == 1
+    report = capsys.readouterr().out
+    assert "two [bold] words" in report
+    assert f"To mend GPU [x]:  {bad.fix}".rstrip() in report, "the command must stand on one line"
+    assert "unused" not in report
+    monkeypatch.setattr(doctor, "diagnose", lambda: [good])
+    assert doctor.doctor() == 0
+    assert "All is well." in capsys.readouterr().out
+
+
+@pytest.fixture
+def laptop(monkeypatch, tmp_path):
+    """A machine of one Alice, whose checks name her home folder, her other disk and her machine; returns its folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "people" / "liddell"))
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(doctor.socket, "gethostname", lambda: "alices-laptop")
+    checks = [
+        Check("disk", True, f"9.0 GB free in {Path.home()}/.cache (needs 2)", ""),
+        Check("movielens", True, "every sha256 is right in /media/alice/data", ""),
+        Check("minilm", False, "left by .fetch-alices-laptop-12", "python -m recsys_helpers fetch"),
+    ]
+    monkeypatch.setattr(doctor, "diagnose", lambda: checks)
+    return tmp_path
+
+
+def test_the_class_report_is_on_disk_on_screen_and_readable_by_a_program(laptop, capsys):
+    assert doctor.class_report(laptop) == 1, "minilm is at fault"
+    (path,) = laptop.glob("class_report_*.txt")
+    text = path.read_text("utf-8")
+    shown = capsys.readouterr().out
+    assert shown.startswith(text) and path.name in shown
+    assert len(text.splitlines()) < 50, "one page"
+    report = yaml.safe_load(text)
+    assert path.stem == f"class_report_{report['course class report']}"
+    assert report["checks"]["disk"] == "ok: 9.0 GB free in ~/.cache (needs 2)"
+    assert report["checks"]["minilm"].startswith("FAULT: ")
+    assert report["versions"]["numpy"] == metadata.version("numpy")
+    assert report["cores"] >= 1 and report["memory in GB"] > 0 and report["matrix product, GFLOP/s"] > 0.1
+
+
+def test_the_class_report_names_nobody(laptop, capsys):
+    doctor.class_report(laptop)
+    (path,) = laptop.glob("class_report_*.txt")
+    assert not re.search("alice|liddell", path.read_text("utf-8"))
+    assert "data" in path.read_text("utf-8"), "only the name is gone from the path"
+    path.unlink()
+    doctor.class_report(laptop, host=True)
+    (path,) = laptop.glob("class_report_*.txt")
+    assert "host: alices-laptop" in path.read_text("utf-8")
+    assert "nor your machine" not in capsys.readouterr().out.rpartition("Written to")[2]
+
+
+def test_a_healthy_class_report_that_cannot_be_written(laptop, monkeypatch):
+    monkeypatch.setattr(doctor, "diagnose", lambda: [Check("memory", True, "9 GB", "")])
+    assert doctor.class_report(laptop) == 0
+    (laptop / "file").touch()
+    with pytest.raises(CourseError, match="go to a folder of your own"):
+        doctor.class_report(laptop / "file")
+
+
+def test_the_reports_of_a_class_become_a_table(laptop, monkeypatch):
+    faults = {"minilm": False, "memory": False}
+    for broken in ([], ["minilm"], ["memory", "minilm"]):
+        checks = [Check(name, name not in broken, "found", "") for name in faults]
+        monkeypatch.setattr(doctor, "diagnose", lambda checks=checks: checks)
+        doctor.class_report(laptop)
+    laptops, often = doctor.summarise(laptop)
+    assert laptops["faults"].tolist() == ["minilm, memory", "minilm", ""], "the most faults first"
+    assert often.to_dict() == {"minilm": 2, "memory": 1}
+    assert (laptops["seconds"] >= 0).all() and laptops.index.is_unique
+    (laptop / "class_report_zzz.txt").write_text("course class report: zzz\nchecks: [")
+    with pytest.raises(CourseError, match=r"class_report_zzz.txt is not a whole class report"):
+        doctor.summarise(laptop)
+    with pytest.raises(CourseError, match="collect what"):
+        doctor.summarise(laptop / "people")

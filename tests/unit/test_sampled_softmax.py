@@ -1,0 +1,143 @@
+"""The sampled softmax against the full one, and the lesson's stopwatches."""
+
+import time
+
+import numpy as np
+import pytest
+
+from recsys_helpers.errors import CourseError
+from recsys_helpers.models import self_attention
+from recsys_helpers.scale import cost, data_parallel, sampled_softmax
+from recsys_helpers.training.backend import keras
+from recsys_helpers.training.fit import fit
+
+ITEMS, LENGTH = 40, 6
+SKEWED = np.arange(1, ITEMS + 1) ** -1.0
+SKEWED /= SKEWED.sum()
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(3)
+    built = self_attention.next_item_transformer(ITEMS, LENGTH, width=16, dropout=0)
+    random = np.random.default_rng(3)  # weights as after a training: some items score far higher than others
+    built.set_weights([w + random.normal(size=w.shape) / 2 for w in built.get_weights()])
+    return built
+
+
+@pytest.fixture
+def batch():
+    items = np.random.default_rng(4).integers(1, ITEMS + 1, (8, LENGTH + 1)).astype("int32")
+    items[:3, 4:] = 0
+    return items[:, :-1], items[:, 1:]
+
+
+def mean_loss(model, batch, **settings):
+    """Over many draws."""
+    learner = sampled_softmax.SampledSoftmax(model, seed=5, **settings)
+    states = learner(batch[0])
+    return np.mean([float(learner.compute_loss(y=batch[1], y_pred=states)) for _ in range(30)])
+
+
+def full_loss(model, batch):
+    """Over the items; padding, which the model's own softmax has as one class more, is not drawn."""
+    real, logits = batch[1] > 0, keras.ops.convert_to_numpy(model(batch[0]))[..., 1:]
+    chosen = np.take_along_axis(logits, np.maximum(batch[1] - 1, 0)[..., None], axis=-1)[..., 0]
+    return float((np.log(np.exp(logits).sum(axis=-1)) - chosen)[real].mean())
+
+
+@pytest.mark.parametrize("chances", [None, SKEWED], ids=["even", "skewed"])
+def test_with_many_draws_it_is_the_full_softmax(model, batch, chances):
+    assert mean_loss(model, batch, chances=chances, draws=4000) == pytest.approx(full_loss(model, batch), abs=0.02)
+
+
+def test_without_the_correction_it_is_not(model, batch):
+    loss = mean_loss(model, batch, chances=SKEWED, draws=4000, corrected=False)
+    assert loss > full_loss(model, batch) + 1
+
+
+def test_a_drawn_target_is_no_rival_of_itself(model, batch):
+    nearly_always = np.full(ITEMS, 1e-7)
+    nearly_always[4] = 1 - nearly_always.sum() + 1e-7
+    items, _ = batch
+    targets = np.where(items > 0, 5, 0)
+    assert mean_loss(model, (items, targets), chances=nearly_always, draws=16) == pytest.approx(0, abs=1e-3)
+
+
+def test_padding_does_not_count(model, batch):
+    items, targets = batch
+    cut = targets.copy()
+    cut[:, 2:] = 0
+    one = mean_loss(model, (items, cut), draws=64)
+    short = mean_loss(model, (items[:, :2], targets[:, :2]), draws=64)
+    assert one == pytest.approx(short, rel=1e-5)
+
+
+@pytest.mark.parametrize("chances", [np.ones(ITEMS), np.eye(ITEMS)[0], SKEWED[:-1]])
+def test_chances_that_are_none_are_refused(model, chances):
+    with pytest.raises(ValueError, match=f"{ITEMS} positive numbers"):
+        sampled_softmax.SampledSoftmax(model, chances)
+
+
+def test_it_trains_the_model_that_it_was_given(model, batch):
+    before = full_loss(model, batch)
+    learner = sampled_softmax.SampledSoftmax(model, SKEWED, draws=64, seed=1)
+    learner.compile(keras.optimizers.Adam(0.02))
+    log = fit(learner, batch, epochs=30, lines=0)
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0] and full_loss(model, batch) < before - 1
+
+
+def test_the_stopwatch_takes_turns_and_keeps_the_best():
+    called = []
+    pauses = {"short": iter([0.05, 0.05, 0.002, 0.05]), "long": iter([0.1, 0.02, 0.1, 0.1])}
+
+    def call(name):
+        called.append(name)
+        time.sleep(next(pauses[name]))
+
+    took = cost.milliseconds({name: lambda name=name: call(name) for name in pauses}, rounds=3)
+    assert called == ["short", "long"] * 4
+    assert 2 <= took["short"] < took["long"] and 20 <= took["long"] < 100
+
+
+def test_the_profiler_names_the_kinds_of_operations():
+    tf = pytest.importorskip("tensorflow")
+    matrix = tf.random.normal([700, 700])
+    product = tf.function(lambda: tf.nn.softmax(matrix @ matrix @ matrix))
+    product()
+    kinds = cost.op_times(product)
+    assert kinds.index[0] == "MatMul" and "Softmax" in kinds and kinds.is_monotonic_decreasing and kinds.min() >= 0
+
+
+def test_the_profiler_takes_the_best_of_its_rounds(monkeypatch):
+    rounds = iter([[("a:MatMul", 9.0), ("b:MatMul", 1.0), ("c:Mul", 3.0)], [("a:_MklMatMulV2", 4.0), ("c:Mul", 30.0)]])
+    monkeypatch.setattr(cost, "traced_ops", lambda call, steps: next(rounds))
+    assert cost.op_times(lambda: None, rounds=2).to_dict() == {"MatMul": 4.0, "Mul": 3.0}
+
+
+def test_prefetch_fetches_while_the_step_is_computed():
+    tf = pytest.importorskip("tensorflow")
+
+    def batches():
+        for number in range(6):
+            time.sleep(0.05)  # waiting on both sides: no other work on the machine can spoil the comparison
+            yield number
+
+    data = tf.data.Dataset.from_generator(batches, output_signature=tf.TensorSpec([], tf.int32)).prefetch(2)
+    calls = {
+        name: lambda source=source: [time.sleep(0.05) for _ in source()]
+        for name, source in {"in turns": batches, "prefetched": lambda: data}.items()
+    }
+    took = cost.milliseconds(calls, rounds=5)
+    assert took["in turns"] >= 600 and took["prefetched"] < 0.8 * took["in turns"]
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(CourseError, match="'three devices' does not exist; choose one of one device, two devices"):
+        data_parallel.losses("three devices")
+
+
+def test_a_failing_process_is_named(monkeypatch):
+    monkeypatch.setattr(data_parallel.sys, "executable", "/bin/false")
+    with pytest.raises(CourseError, match="two devices: no message"):
+        data_parallel.losses("two devices")
