@@ -1,4 +1,4 @@
-"""The measured parts of README and of the pages, written from files that runs wrote."""
+"""The measured parts of README and of docs/results.md, written from files that runs wrote."""
 
 import base64
 import json
@@ -14,62 +14,79 @@ from recsys_helpers.files import write_bytes, write_text
 from recsys_helpers.paths import MEASURED, ROOT
 
 SPEED = MEASURED / "recbole_speed.json"
-
-
 LEADERBOARD = MEASURED / "leaderboard.json"
-
-
 REFERENCE = MEASURED / "recbole_reference.json"
+PICTURES = {"attention.png": ("01", "look-code")}  # of README, by lesson and cell
+SHOWN = ("popularity", "item-kNN", "recent neighbours", "GRU", "self-attention", "capstone")  # README's rows that matter
 
 
-PICTURES = {"attention.png": ("01", "look-code"), "traps.png": ("02", "trap-plot")}  # of README, by lesson and cell
-
-
-def measured_markdown() -> str:
-    """Course map and results, in Markdown, from what the stored lessons measured."""
-    course_map = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
-    figures = []
+def course_map() -> str:
+    """README's table of lessons: measured minutes, and each headline result beside its baseline."""
+    lines = ["| Lesson | Minutes, two CPU cores | You build and measure |", "|---|---|---|"]
     for path in notebooks.lessons():
-        notebook = notebooks.read(path)
-        if "recsys" not in notebook.metadata:
-            raise CourseError(f"{path.stem} has no stored run; execute it first: python -m course_tools store {path}")
-        seconds, rows = notebook.metadata["recsys"]["seconds"], read_results(notebook)
+        notebook = _stored(path)
+        minutes = max(notebook.metadata["recsys"]["seconds"] / 60, 0.1)
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-        course_map.append(f"| [{title}](notebooks/{path.name}) | {max(seconds / 60, 0.1):.1f} | {headline(rows)} |")
-        figures += _figures(path.stem, rows)
+        lines.append(f"| [{title}](notebooks/{path.name}) | {minutes:.1f} | {headline(read_results(notebook))} |")
+    return "\n".join(lines)
+
+
+def six_rows() -> str:
+    """README's part of the leaderboard: the rows that matter, a data set a column."""
+    board = _read(LEADERBOARD)
+    if not board:
+        return "No leaderboard was measured: `python -m recsys_helpers leaderboard --profile full`."
+    found = {(row["data"], row["model"]): row for row in board["rows"]}
+    data = list(dict.fromkeys(row["data"] for row in board["rows"]))
+    lines = [f"| NDCG@10, with 95% interval | {' | '.join(data)} |", "|---" * (1 + len(data)) + "|"]
+    for model in SHOWN:
+        lines.append(f"| {' | '.join([model, *(as_text(found[name, model]['NDCG@10']) for name in data)])} |")
+    return "\n".join(lines)
+
+
+def results_page() -> str:
+    """The tables of docs/results.md: leaderboard, every lesson's figures, the full profile, the speed beside a peer."""
     header = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
-    full = json.loads(FULL_PROFILE.read_text(encoding="utf-8")) if FULL_PROFILE.exists() else {}
-    parts = [*course_map, *(_leaderboard(json.loads(LEADERBOARD.read_text("utf-8"))) if LEADERBOARD.exists() else [])]
-    parts += ["", "### Results of every lesson", "", *_folded("Models beside their baselines", [*header, *figures])]
-    if full:
+    lessons = [line for path in notebooks.lessons() for line in _figures(path.stem, read_results(_stored(path)))]
+    parts = [*_leaderboard(_read(LEADERBOARD)), "## Results of every lesson", "", *header, *lessons]
+    if full := _read(FULL_PROFILE):
         minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
         rows = [line for name, run in full.items() for line in _figures(name, run["rows"])]
-        parts += _folded(f"The full profile (minutes by lesson, two CPU cores: {minutes})", [*header, *rows])
-    if SPEED.exists():
-        parts += ["### Training to the same validation NDCG@10, two CPU cores (`make bench-recbole`)", ""]
-        parts += [
-            "| Model | Library | Validation NDCG@10 | Seconds | CPU seconds | Epochs | Times as fast | In CPU |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        line = "| {model} | {library} | {NDCG@10 validation:.3f} | {seconds:.0f} | {cpu:.0f} | {epochs} "
-        line += "| {ratio:.1f} | {CPU ratio:.1f} |"
-        parts += [line.format(**row) for row in json.loads(SPEED.read_text(encoding="utf-8"))]
+        parts += ["", f"## The full profile (minutes by lesson, two CPU cores: {minutes})", "", *header, *rows]
+    if speed := _read(SPEED):
         parts += [
             "",
-            "The middle one of our three seeds against one of RecBole's, which had not converged.",
+            "## Training to the same validation NDCG@10, two CPU cores (`make bench-recbole`)",
+            "",
+            "| Model | Library | Validation NDCG@10 | Seconds (CPU) | Epochs | Times as fast (CPU) |",
+            "|---|---|---|---|---|---|",
         ]
+        line = "| {model} | {library} | {NDCG@10 validation:.3f} | {seconds:.0f} ({cpu:.0f}) | {epochs} "
+        line += "| {ratio:.1f} ({CPU ratio:.1f}) |"
+        parts += [line.format(**row) for row in speed]
+        parts += ["", "The middle one of our three seeds against one of RecBole's, which had not converged."]
     return "\n".join(parts)
 
 
-def _folded(summary: str, lines: list[str]) -> list[str]:
-    """Lines of Markdown that a reader opens by a click."""
-    return [f"<details><summary>{summary}</summary>", "", *lines, "", "</details>", ""]
+def _stored(path: Path):
+    """A lesson with its stored run; CourseError where it has none."""
+    notebook = notebooks.read(path)
+    if "recsys" not in notebook.metadata:
+        raise CourseError(f"{path.stem} has no stored run; execute it first: python -m course_tools store {path}")
+    return notebook
+
+
+def _read(path: Path):
+    """What a run wrote, or nothing where it has not run."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _leaderboard(board: dict) -> list[str]:
-    """README's section on what `python -m recsys_helpers leaderboard` measured: a table for each data set."""
+    """What `python -m recsys_helpers leaderboard` measured: a table for each data set."""
+    if not board:
+        return []
     minutes = sum(row["cpu"] for row in board["rows"]) / 60
-    parts = ["", f"### Leaderboard: every model, one protocol, full profile ({minutes:.0f} CPU minutes)"]
+    parts = [f"## Leaderboard: every model, one protocol, full profile ({minutes:.0f} CPU minutes)"]
     for data in dict.fromkeys(row["data"] for row in board["rows"]):
         parts += ["", f"{data}, {PROTOCOL}, seed {board['seed']}", ""]
         parts += ["| Model | NDCG@10 | HR@10 | Gain in NDCG@10 over popularity | CPU s | Parameters | Memory, MB |"]
@@ -80,20 +97,15 @@ def _leaderboard(board: dict) -> list[str]:
                 cost = [f"{row['cpu']:.0f}", f"{row['parameters']:,}", f"{row['MB']:.0f}"]
                 parts.append(f"| {' | '.join([row['model'], *figures, *cost])} |")
     parts += ["", "Memory is the peak of the whole process; Python, TensorFlow and the data are about 1,000 MB of it."]
-    if REFERENCE.exists():
-        reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
-        parts += [
-            "",
-            f"Reference: {reference['library']} on MovieLens-100K, which counts without the validation film",
-            "",
-        ]
-        parts += ["| Model | NDCG@10 | HR@10 | Ours, counted likewise: NDCG@10 | HR@10 |", "|---|---|---|---|---|"]
+    if reference := _read(REFERENCE):
+        parts += ["", f"Reference: {reference['library']} on MovieLens-100K, which counts without the validation film"]
+        parts += ["", "| Model | NDCG@10 | HR@10 | Ours, counted likewise: NDCG@10 | HR@10 |", "|---|---|---|---|---|"]
         for row in reference["rows"]:
             figures = [row.get(key) for key in ("NDCG@10", "HR@10", "ours NDCG@10", "ours HR@10")]
             shown = ["" if value is None else f"{value:.3f}" for value in figures]
             parts.append(f"| {' | '.join([row['model'], *shown])} |")
         parts += ["", "Its Pop adds 1 a batch, however often the film is in it; counted one by one, only ties differ."]
-    return parts
+    return [*parts, ""]
 
 
 def _figures(lesson: str, rows: list[dict]) -> list[str]:
@@ -117,8 +129,10 @@ def pictures() -> dict[str, bytes]:
 
 
 def write_readme(readme: Path = ROOT / "README.md") -> None:
-    """Put the measured part into README.md, between its two marks, and the pictures beside it into docs/."""
-    write_region(readme, "measured", measured_markdown())
+    """Put what was measured into README.md and docs/results.md, between their marks, and the pictures into docs/."""
+    for region in (course_map, six_rows):
+        write_region(readme, region.__name__, region())
+    write_region(readme.parent / "docs" / "results.md", results_page.__name__, results_page())
     for name, picture in pictures().items():
         write_bytes(readme.parent / "docs" / name, picture)
 

@@ -41,8 +41,11 @@ def messages(name: str) -> list[tuple[str, str]]:
 
 
 def paragraphs(page: str) -> list[str]:
-    """A page of Markdown cut at its empty lines."""
-    return re.split(r"\n\s*\n", page.strip())
+    """A page of Markdown cut at its empty lines; what lies between the marks of a measured region is one piece."""
+    pieces = re.split(r"(<!-- (\w+): begin -->.*?<!-- \2: end -->)", page.strip(), flags=re.S)
+    texts, regions = pieces[::3], pieces[1::3]
+    blocks = [[block for block in re.split(r"\n\s*\n", text.strip()) if block] for text in texts]
+    return [*blocks[0], *(block for region, rest in zip(regions, blocks[1:], strict=True) for block in (region, *rest))]
 
 
 def is_prose(block: str) -> bool:

@@ -18,7 +18,6 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from course_tools.author.readme import measured_markdown
 from course_tools.author.translation import PAGES, page_in_chinese
 from course_tools.publish import mathml
 from recsys_helpers.checks.catalogue import LANGUAGE
@@ -226,13 +225,7 @@ def _glossary(language: str) -> str:
     return "\n".join([*lines, ":::"])
 
 
-def _results(language: str) -> str:
-    """What README shows as measured, without the map of lessons, which has a page of its own."""
-    measured = measured_markdown()
-    return measured[measured.index("### Leaderboard") :].replace("\n### ", "\n## ").replace("### ", "## ", 1)
-
-
-FILLS = {"contents": _contents, "cards": _cards, "glossary": _glossary, "results": _results}
+FILLS = {"contents": _contents, "cards": _cards, "glossary": _glossary}
 
 
 def glossary() -> list[dict]:

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from course_tools.author import store
-from course_tools.author.readme import measured_markdown, pictures, write_readme
+from course_tools.author.readme import course_map, pictures, results_page, six_rows, write_readme
 from recsys_helpers.course import notebooks, run
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import Results, read_results
@@ -101,10 +101,12 @@ def test_results_table_and_lookup():
         results.value("c", "accuracy")
 
 
-def test_readme_says_what_the_stored_lessons_measured():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = f"<!-- measured: begin -->\n{measured_markdown()}\n<!-- measured: end -->"
-    assert shown in readme, "run: make store"
+@pytest.mark.parametrize(
+    ("page", "region"), [("README.md", course_map), ("README.md", six_rows), ("docs/results.md", results_page)]
+)
+def test_pages_say_what_runs_measured(page, region):
+    shown = f"<!-- {region.__name__}: begin -->\n{region()}\n<!-- {region.__name__}: end -->"
+    assert shown in (ROOT / page).read_text(encoding="utf-8"), "run: python -m course_tools readme"
 
 
 def test_readme_shows_the_pictures_of_the_stored_lessons():
@@ -135,7 +137,7 @@ def test_full_figures_are_kept_by_lesson_and_shown_in_readme(tmp_path, monkeypat
     kept = json.loads((tmp_path / "full_profile.json").read_text())
     assert sorted(kept) == ["01_other", "04_small"] and kept["04_small"]["rows"][0]["value"] == 0.9
     store.store(path)
-    shown = measured_markdown()
+    shown = results_page()
     assert "| 04 | toy, hard | ours | accuracy 0.100 |" in shown.split("The full profile")[0]
     assert "| 04 | toy, hard | ours | accuracy 0.900 |" in shown.split("The full profile")[1]
 
@@ -144,4 +146,4 @@ def test_a_lesson_that_was_never_stored_is_named(tmp_path, monkeypatch):
     small_lesson(tmp_path / "00_small.ipynb", "1")
     monkeypatch.setattr(notebooks, "lessons", lambda: [tmp_path / "00_small.ipynb"])
     with pytest.raises(CourseError, match="00_small has no stored run"):
-        measured_markdown()
+        results_page()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from course_tools.author import readme
-from course_tools.author.readme import LEADERBOARD, measured_markdown
+from course_tools.author.readme import LEADERBOARD, results_page
 from recsys_helpers import __main__
 from recsys_helpers.course import notebooks
 from recsys_helpers.data.event_log import log_of
@@ -230,7 +230,7 @@ def test_rows_and_readme_are_made_of_the_outcomes(log, calls, tmp_path, monkeypa
     assert json.loads(path.read_text())["seed"] == 7 and not path.with_suffix(".part").exists()
     monkeypatch.setattr(notebooks, "lessons", list)
     monkeypatch.setattr(readme, "LEADERBOARD", path)
-    shown = measured_markdown()
-    assert "### Leaderboard" in shown and "| Markov chain | 0.123 [0.100, 0.200] |" in shown and "1,234,567" in shown
+    shown = results_page()
+    assert "## Leaderboard" in shown and "| Markov chain | 0.123 [0.100, 0.200] |" in shown and "1,234,567" in shown
     monkeypatch.setattr(readme, "LEADERBOARD", tmp_path / "none.json")
-    assert "### Leaderboard" not in measured_markdown()
+    assert "## Leaderboard" not in results_page()
