@@ -4,7 +4,7 @@ import base64
 import json
 from pathlib import Path
 
-from course_tools.author.store import FULL_PROFILE
+from course_tools.author import store
 from recsys_helpers.course import notebooks
 from recsys_helpers.course.run import headline
 from recsys_helpers.errors import CourseError
@@ -49,7 +49,7 @@ def results_page() -> str:
     header = ["| Lesson | Data | Model | Value, with 95% interval |", "|---|---|---|---|"]
     lessons = [line for path in notebooks.lessons() for line in _figures(path.stem, read_results(_stored(path)))]
     parts = [*_leaderboard(_read(LEADERBOARD)), "## Results of every lesson", "", *header, *lessons]
-    if full := _read(FULL_PROFILE):
+    if full := _read(store.FULL_PROFILE):
         minutes = ", ".join(f"{name[:2]}: {run['seconds'] / 60:.0f}" for name, run in full.items())
         rows = [line for name, run in full.items() for line in _figures(name, run["rows"])]
         parts += ["", f"## The full profile (minutes by lesson, two CPU cores: {minutes})", "", *header, *rows]
