@@ -17,7 +17,14 @@ SPEED = MEASURED / "recbole_speed.json"
 LEADERBOARD = MEASURED / "leaderboard.json"
 REFERENCE = MEASURED / "recbole_reference.json"
 PICTURES = {"attention.png": ("01", "look-code")}  # of README, by lesson and cell
-SHOWN = ("popularity", "item-kNN", "recent neighbours", "GRU", "self-attention", "capstone")  # README's rows that matter
+SHOWN = (
+    "popularity",
+    "item-kNN",
+    "recent neighbours",
+    "GRU",
+    "self-attention",
+    "capstone",
+)  # README's rows that matter
 
 
 def course_map() -> str:

@@ -36,6 +36,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT
 
 WORKERS = 2  # notebooks at a time; each may take the sandbox's memory
+TEMPLATES = Path(__file__).parent / "templates"
 OUR_FILES = {"index.html", "points.csv", "points_by_exercise.csv"}
 LARGEST = 20 * 2**20  # bytes of a submitted notebook
 CORRECT, WRONG, CRASHED = "correct", "wrong", "crashed"
@@ -494,17 +495,24 @@ def _write_tables(students: list[Student], folder: Path) -> None:
 
 
 def _write_pages(students: list[Student], folder: Path) -> None:
-    pages = jinja2.Environment(loader=jinja2.DictLoader(PAGES), autoescape=True, undefined=jinja2.StrictUndefined)
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
     pages.trim_blocks = pages.lstrip_blocks = True
     pages.filters["url"] = urllib.parse.quote
     titles = defaultdict(str, {name: f": {task.title}" for name, task in EXERCISES.items()})
-    pages.globals |= {"symbol": VERDICTS, "style": STYLE, "look": LOOK, "titles": titles}
+    pages.globals |= {
+        "symbol": VERDICTS,
+        "style": (TEMPLATES / "style.css").read_text("utf-8"),
+        "look": LOOK,
+        "titles": titles,
+    }
     for student in students:
         home = folder / student.folder
         home.mkdir()
-        (home / "index.html").write_text(pages.get_template("student").render(student=student), encoding="utf-8")
+        (home / "index.html").write_text(pages.get_template("student.html").render(student=student), encoding="utf-8")
         for graded in student.graded:
-            page = pages.get_template("notebook").render(student=student, graded=graded)
+            page = pages.get_template("notebook.html").render(student=student, graded=graded)
             (home / f"{graded.name}.html").write_text(page, encoding="utf-8")
     names = sorted({graded.name for student in students for graded in student.graded})
     counts: dict[str, Counter] = {}
@@ -513,100 +521,7 @@ def _write_pages(students: list[Student], folder: Path) -> None:
         counts.setdefault(exercise.name, Counter())[exercise.verdict] += 1
         if exercise.verdict in (WRONG, CRASHED):
             mistakes.setdefault(exercise.name, Counter())[exercise.verdict, mistake(exercise.message)] += 1
-    overview = pages.get_template("overview").render(
+    overview = pages.get_template("overview.html").render(
         students=students, names=names, counts=dict(sorted(counts.items())), mistakes=dict(sorted(mistakes.items()))
     )
     (folder / "index.html").write_text(overview, encoding="utf-8")
-
-
-STYLE = """
-body { font: 1rem/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 64rem; margin: 2rem auto;
-  padding: 0 1rem }
-h1 { line-height: 1.2 } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; padding-bottom: .5rem }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
-.n { text-align: right; font-variant-numeric: tabular-nums } .wide { overflow-x: auto }
-pre { background: #f6f6f4; border-left: 4px solid #888; padding: .7rem 1rem; overflow-x: auto; white-space: pre-wrap;
-  overflow-wrap: anywhere } pre.code { border-left-color: #2b5d8a }
-.verdict { font-weight: 600; padding: .1rem .6rem; border: 1px solid; border-radius: 1rem; white-space: nowrap }
-.correct { color: #14532d; background: #e7f6ec } .wrong, .crashed { color: #7f1d1d; background: #fdecec }
-a { color: #0b4f8a } a:focus-visible { outline: 3px solid #e69f00 }
-@media print { body { max-width: none } pre { white-space: pre-wrap } }
-"""
-
-PAGES = {
-    "base": """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{ title }}</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>{{ style|safe }}</style></head>
-<body><main>
-{% block main %}{% endblock %}
-</main></body></html>
-""",
-    "notebook": """{% set title = graded.name ~ ", " ~ student.name %}
-{% extends "base" %}{% block main %}
-<p><a href="index.html">All notebooks of {{ student.name }}</a></p>
-<h1>{{ graded.name }}: {{ "%g" % graded.points }} of {{ "%g" % graded.possible }} points</h1>
-{% for note in graded.notes if not note.startswith(look) %}<p>Note: {{ note }}.</p>{% endfor %}
-{% for exercise in graded.exercises %}
-<h2>Exercise {{ exercise.name }}{{ titles[exercise.name] }}</h2>
-<p><span class="verdict {{ exercise.verdict }}"><span aria-hidden="true">{{ symbol[exercise.verdict] }}</span>
-{{ exercise.verdict }}</span>
-{% if exercise.verdict == "to be given by a person" %}up to {{ "%g" % exercise.possible }} points{% else %}
-{{ "%g" % exercise.points }} of {{ "%g" % exercise.possible }} points{% endif %}</p>
-{% if exercise.message %}<pre tabindex="0">{{ exercise.message }}</pre>{% endif %}
-{% if exercise.code %}<h3>Your code</h3><pre class="code" tabindex="0"><code>{{ exercise.code }}</code></pre>{% endif %}
-{% endfor %}{% endblock %}
-""",
-    "student": """{% set title = student.name %}
-{% extends "base" %}{% block main %}
-<h1>{{ student.name }}</h1>
-{% for note in student.notes.get("", []) %}<p>Note: {{ note }}.</p>{% endfor %}
-<table><caption>Points by notebook</caption>
-<tr><th scope="col">Notebook</th><th scope="col" class="n">Points</th><th scope="col">Exercises</th></tr>
-{% for graded in student.graded %}
-<tr><th scope="row"><a href="{{ graded.name }}.html">{{ graded.name }}</a></th>
-<td class="n">{{ "%g" % graded.points }} of {{ "%g" % graded.possible }}</td>
-<td>{% for e in graded.exercises %}{{ e.name }}&nbsp;{{ e.verdict }}{{ ", " if not loop.last }}{% endfor %}</td></tr>
-{% endfor %}</table>{% endblock %}
-""",
-    "overview": """{% set title = "Class overview" %}
-{% extends "base" %}{% block main %}
-<h1>Class overview</h1>
-<p>{{ students|length }} submissions. Tables for a spreadsheet: <a href="points.csv">points.csv</a>,
-<a href="points_by_exercise.csv">points_by_exercise.csv</a>.</p>
-<h2>Points</h2>
-<div class="wide"><table><caption>Points of each student by notebook</caption>
-<tr><th scope="col">Student</th>{% for name in names %}<th scope="col" class="n">{{ name[:2] }}</th>{% endfor %}
-<th scope="col" class="n">All</th></tr>
-{% for student in students %}
-<tr><th scope="row"><a href="{{ student.folder|url }}/index.html">{{ student.name }}</a></th>
-{% for graded in student.graded %}<td class="n">{{ "%g" % graded.points }}</td>{% endfor %}
-<td class="n">{{ "%g" % student.graded|sum("points") }} of {{ "%g" % student.graded|sum("possible") }}</td></tr>
-{% endfor %}</table></div>
-<h2>Exercises</h2>
-<div class="wide"><table><caption>How many students, by verdict</caption>
-<tr><th scope="col">Exercise</th>
-{% for verdict in symbol %}<th scope="col" class="n">{{ symbol[verdict] }} {{ verdict }}</th>{% endfor %}</tr>
-{% for name, by_verdict in counts.items() %}
-<tr><th scope="row">{{ name }}{{ titles[name] }}</th>
-{% for verdict in symbol %}<td class="n">{{ by_verdict[verdict] or "" }}</td>{% endfor %}</tr>
-{% endfor %}</table></div>
-<h2>Mistakes</h2>
-{% for name, said in mistakes.items() %}
-<h3>Exercise {{ name }}{{ titles[name] }}</h3>
-<ul>{% for (verdict, message), n in said.most_common() %}
-<li>{{ n }} × {{ verdict }}: {{ message }}</li>{% endfor %}</ul>
-{% else %}<p>None.</p>{% endfor %}
-<h2>Notes</h2>
-{% for student in students if student.notes.get("") or student.graded|map(attribute="notes")|select|list %}
-<h3><a href="{{ student.folder|url }}/index.html">{{ student.name }}</a></h3>
-<ul>{% for note in student.notes.get("", []) %}<li>{{ note }}</li>{% endfor %}
-{% for graded in student.graded %}{% for note in graded.notes %}
-<li>{{ graded.name }}: {% if note.startswith(look) %}<strong>{{ note }}</strong>{% else %}{{ note }}{% endif %}</li>
-{% endfor %}{% endfor %}</ul>
-{% else %}<p>None.</p>{% endfor %}
-{% endblock %}
-""",
-}

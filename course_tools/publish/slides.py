@@ -30,81 +30,6 @@ ROWS = 10  # of a table, about
 REVEAL = ("dist/reveal.js", "dist/reveal.css", "dist/theme/fonts/source-sans-pro", "plugin/notes/notes.js", "LICENSE")
 KEYS = "Arrows: next slide. Space: next, through all. C: code. S: speaker notes. O: overview. F: full screen."
 
-CSS = """
-.reveal { font: 30px/1.36 "Source Sans Pro", sans-serif; color: #1a202c; }
-.reveal .slides section { height: 720px; padding: 32px 64px 40px; box-sizing: border-box; text-align: left;
-  overflow: hidden auto; }
-.reveal .slides section.stack { padding: 0; overflow: visible; }
-.reveal h1, .reveal h2, .reveal h3 { margin: 0 0 .5em; color: #1a365d; line-height: 1.15; font-weight: 600; }
-.reveal h1 { font-size: 52px; margin-top: .9em; } .reveal h2 { font-size: 40px; } .reveal h3 { font-size: 34px; }
-.reveal p, .reveal ul, .reveal ol { margin: 0 0 .6em; } .reveal li { margin-bottom: .25em; }
-.reveal a { color: #2b6cb0; }
-.reveal img { display: block; margin: 0 auto; max-width: 100%; object-fit: contain; }
-.reveal code { font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: .82em; }
-.reveal pre { margin: 0 0 .6em; font: .68em/1.4 "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap; }
-.reveal .highlight { background: #f7fafc; border-left: 4px solid #2b6cb0; padding: .3em .7em; margin-bottom: .5em; }
-.reveal .highlight pre { margin: 0; } .jp-RenderedText { padding-left: 1em; }
-.reveal table { border-collapse: collapse; margin: 0 auto .6em; font-size: .8em; line-height: 1.3; border: 0; }
-.reveal th, .reveal td { padding: .22em .6em; border: 0; border-bottom: 1px solid #cbd5e0; text-align: right; }
-.reveal td { white-space: nowrap; }
-.reveal tbody th, .reveal thead th:first-child { text-align: left; }
-.celltag_caption { color: #2d3748; font-size: .86em; margin-top: .5em; }
-.celltag_hidden .jp-InputArea { display: none; }
-.show-code .celltag_hidden .jp-InputArea { display: block; position: absolute; inset: 20px; overflow: auto; z-index: 9;
-  background: #f7fafc; border: 2px solid #2b6cb0; padding: 1em; }
-.reveal .slide-number { font-size: 16px; color: #4a5568; background: none; left: 14px; right: auto; }
-.reveal .controls { font-size: 6px; }
-"""
-SCRIPT = """
-// Pictures take the room that the text leaves, at least 250 pixels of it. What is still too tall gets smaller letters.
-function fit(slide) {
-  const over = () => slide.scrollHeight - slide.clientHeight;
-  const pictures = slide.querySelectorAll("img");
-  for (const picture of pictures) picture.style.height = "720px";
-  const less = over() / pictures.length;
-  for (const picture of pictures)
-    picture.style.height = Math.min(Math.max(720 - less, 250), 1.6 * picture.naturalHeight) + "px";
-  const wide = () => slide.scrollWidth > slide.clientWidth;
-  for (let size = 29; (over() > 0 || wide()) && size >= 15; size--) slide.style.fontSize = size + "px";
-}
-Reveal.initialize({ width: 1280, height: 720, margin: 0, center: false, hash: true, slideNumber: "c/t",
-  transition: "none", plugins: [RevealNotes] });
-for (const event of ["ready", "slidechanged"]) Reveal.on(event, () => fit(Reveal.getCurrentSlide()));
-Reveal.on("pdf-ready", () => document.querySelectorAll(".slides section:not(.stack)").forEach(fit));
-Reveal.addKeyBinding({ keyCode: 67, key: "C", description: "show the code" },
-  () => document.body.classList.toggle("show-code"));
-"""
-TEMPLATE = """
-{%- extends 'index.html.j2' -%}
-{%- block header -%}
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ nb.metadata.title | e }}</title>
-<link rel="stylesheet" href="reveal/reveal.css">
-<link rel="stylesheet" href="reveal/source-sans-pro/source-sans-pro.css">
-<link rel="stylesheet" href="reveal/course.css">
-</head>
-{%- endblock header -%}
-{%- block body_header -%}<body><main class="reveal"><div class="slides">{%- endblock -%}
-{%- block body_footer -%}</div></main>{%- endblock -%}
-{%- block in_prompt -%}{%- endblock -%}
-{%- block output_area_prompt -%}{%- endblock -%}
-{%- block empty_in_prompt -%}{%- endblock -%}
-{%- block data_png -%}
-<img src="data:image/png;base64,{{ output.data['image/png'] }}"
-  alt="{{ (output | get_metadata('alt', 'image/png') or cell.metadata.alt) | e }}">
-{%- endblock -%}
-{%- block footer_js -%}
-<script src="reveal/reveal.js"></script>
-<script src="reveal/notes.js"></script>
-<script src="reveal/course.js"></script>
-</body>
-{%- endblock -%}
-"""
-
 
 @dataclass
 class Slide:
@@ -373,7 +298,7 @@ def _exporter():
     def markdown2html(source: str) -> str:
         return MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source)
 
-    exporter = SlidesExporter(raw_template=TEMPLATE)
+    exporter = SlidesExporter(raw_template=_template("slides.html.j2"))
     exporter.register_filter("markdown2html", markdown2html)
     return exporter
 
@@ -391,8 +316,11 @@ def _copy_parts(folder: Path) -> None:
         else:
             shutil.copy(source, folder)
     copy_letters(folder)
-    _write(folder / "course.css", MATH_CSS + CSS + HtmlFormatter(style="default").get_style_defs(".highlight"))
-    _write(folder / "course.js", SCRIPT)
+    _write(
+        folder / "course.css",
+        MATH_CSS + _template("slides.css") + HtmlFormatter(style="default").get_style_defs(".highlight"),
+    )
+    _write(folder / "course.js", _template("slides.js"))
 
 
 def _index(folder: Path) -> str:
@@ -416,3 +344,8 @@ def _write(path: Path, text: str) -> None:
     scratch = path.with_suffix(".part")
     scratch.write_text(text, "utf-8")
     os.replace(scratch, path)
+
+
+def _template(name: str) -> str:
+    """A page, style sheet or script that lies beside this module."""
+    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
