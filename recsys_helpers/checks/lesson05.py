@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, exercise, numbers, quiz, same
+from recsys_helpers.checks.cases import Cases, compare
+from recsys_helpers.checks.core import Crashed, Question, Wrong, exercise, numbers, quiz, same
 from recsys_helpers.checks.lesson01 import softmax
 from recsys_helpers.checks.lesson03 import unpack
 
@@ -112,58 +113,64 @@ def ridge_map(source: np.ndarray, target: np.ndarray, penalty: float | np.ndarra
 )
 def judge_map(fit_map):
     rng = np.random.default_rng(52)
+    cases = Cases()
     for users, k, m, ridge in ((12, 4, 4, 0.3), (30, 5, 3, 3.0), (3, 6, 4, 0.2)):
-        source, target = rng.normal(size=(users, k)) + 0.5, rng.normal(size=(users, m)) - 0.3
-        right, gram, ones = ridge_map(source, target, ridge), source.T @ source, np.ones((users, 1))
-        left, _, across = np.linalg.svd(source.T @ target, full_matrices=False)
-        first, last = (ridge_map(np.hstack(parts), target, ridge) for parts in ((ones, source), (source, ones)))
-        row = "you added a column of ones, an intercept: W maps the k entries of a vector and nothing else."
-        twice = "the 2 of the derivative stands before both terms and cancels: add `ridge` once, as it is."
-        compare(
-            fit_map(source, target, ridge),
-            right,
-            f"W of {users} users",
-            (right.T, "W is transposed: a user is a row, and source @ W has to be near target."),
-            (ridge_map(target, source, ridge), "your map leads back, from target to source."),
-            (np.linalg.pinv(source) @ target, "the ridge makes no difference: add ridge * I to S^T S."),
-            (
-                ridge_map(source, target, users * ridge),
-                "errors are summed here, not averaged: the ridge is added once, not once a user.",
-            ),
-            (
-                ridge_map(source, target, ridge / users),
-                "you divide the ridge by the users: it is added as it is, once.",
-            ),
-            (ridge_map(source, target, ridge**2), "the ridge is squared: rows added below S hold its square root."),
-            (ridge_map(source, target, ridge**0.5), "you take the root of the ridge: S^T S gets ridge * I itself."),
-            (ridge_map(source, target, 2 * ridge), "your ridge is twice as large: " + twice),
-            (ridge_map(source, target, ridge / 2), "your ridge is half as large: " + twice),
-            (
-                ridge_map(source, target, np.full((k, k), ridge)),
-                "you add the ridge to every entry of S^T S: it belongs on the diagonal only, ridge * I.",
-            ),
-            (
-                ridge_map(source - source.mean(0), target - target.mean(0), ridge),
-                "you took the means off: that fits an intercept too, which W alone cannot give back.",
-            ),
-            *((whole, row) for whole in (first, last)),
-            *(
-                (part, "an intercept was fitted and dropped: leave the column of ones out.")
-                for part in (first[1:], last[:-1])
-            ),
-            (source @ right, "these are mapped vectors: return the map W."),
-            (
-                ridge_map(source / length(source), target / length(target), ridge),
-                "you scaled the rows to length 1: take the vectors as they are.",
-            ),
-            (left @ across, "that is the best rotation: W may stretch and shear as well."),
-            (
-                np.linalg.pinv(gram) @ source.T @ target / (1 + ridge),
-                "you shrink the map without a ridge, all directions alike: ridge * I inside the inverse shrinks most "
-                "where the source varies least.",
-            ),
-            (source.T @ target, "that is S^T T alone, which grows with the users: solve (S^T S + ridge I) W = S^T T."),
-        )
+        with cases:
+            source, target = rng.normal(size=(users, k)) + 0.5, rng.normal(size=(users, m)) - 0.3
+            right, gram, ones = ridge_map(source, target, ridge), source.T @ source, np.ones((users, 1))
+            left, _, across = np.linalg.svd(source.T @ target, full_matrices=False)
+            first, last = (ridge_map(np.hstack(parts), target, ridge) for parts in ((ones, source), (source, ones)))
+            row = "you added a column of ones, an intercept: W maps the k entries of a vector and nothing else."
+            twice = "the 2 of the derivative stands before both terms and cancels: add `ridge` once, as it is."
+            compare(
+                fit_map(source, target, ridge),
+                right,
+                f"W of {users} users",
+                (right.T, "W is transposed: a user is a row, and source @ W has to be near target."),
+                (ridge_map(target, source, ridge), "your map leads back, from target to source."),
+                (np.linalg.pinv(source) @ target, "the ridge makes no difference: add ridge * I to S^T S."),
+                (
+                    ridge_map(source, target, users * ridge),
+                    "errors are summed here, not averaged: the ridge is added once, not once a user.",
+                ),
+                (
+                    ridge_map(source, target, ridge / users),
+                    "you divide the ridge by the users: it is added as it is, once.",
+                ),
+                (ridge_map(source, target, ridge**2), "the ridge is squared: rows added below S hold its square root."),
+                (ridge_map(source, target, ridge**0.5), "you take the root of the ridge: S^T S gets ridge * I itself."),
+                (ridge_map(source, target, 2 * ridge), "your ridge is twice as large: " + twice),
+                (ridge_map(source, target, ridge / 2), "your ridge is half as large: " + twice),
+                (
+                    ridge_map(source, target, np.full((k, k), ridge)),
+                    "you add the ridge to every entry of S^T S: it belongs on the diagonal only, ridge * I.",
+                ),
+                (
+                    ridge_map(source - source.mean(0), target - target.mean(0), ridge),
+                    "you took the means off: that fits an intercept too, which W alone cannot give back.",
+                ),
+                *((whole, row) for whole in (first, last)),
+                *(
+                    (part, "an intercept was fitted and dropped: leave the column of ones out.")
+                    for part in (first[1:], last[:-1])
+                ),
+                (source @ right, "these are mapped vectors: return the map W."),
+                (
+                    ridge_map(source / length(source), target / length(target), ridge),
+                    "you scaled the rows to length 1: take the vectors as they are.",
+                ),
+                (left @ across, "that is the best rotation: W may stretch and shear as well."),
+                (
+                    np.linalg.pinv(gram) @ source.T @ target / (1 + ridge),
+                    "you shrink the map without a ridge, all directions alike: ridge * I inside the inverse shrinks "
+                    "most where the source varies least.",
+                ),
+                (
+                    source.T @ target,
+                    "that is S^T T alone, which grows with the users: solve (S^T S + ridge I) W = S^T T.",
+                ),
+            )
+    cases.tell()
 
 
 def spread(rows: np.ndarray) -> np.ndarray:
@@ -197,14 +204,17 @@ def near(first: np.ndarray, second: np.ndarray) -> bool:
 )
 def judge_align(align):
     rng = np.random.default_rng(53)
+    cases = Cases()
     for k, what in ((3, ""), (4, " of rows that sum to 1"), (6, " of rows with three numbers twice"), (2, "")):
-        if "sum" in what:  # no variance along (1, ..., 1), in both
-            source, target = (rng.dirichlet(weights, 300) for weights in ((2, 1, 1, 3), (1, 4, 2, 2)))
-        else:
-            source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + 2 + rng.random(k) for _ in "st")
-        if "twice" in what:  # no variance along (1, -1, 0, ...): an epsilon off the diagonal is no help there
-            source[:, 1::2], target[:, 1::2] = source[:, ::2], target[:, ::2]
-        _judge_aligned(numbers(align(source, target[:200], 1e-6), "the result"), source, target[:200], what)
+        with cases:
+            if "sum" in what:  # no variance along (1, ..., 1), in both
+                source, target = (rng.dirichlet(weights, 300) for weights in ((2, 1, 1, 3), (1, 4, 2, 2)))
+            else:
+                source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + 2 + rng.random(k) for _ in "st")
+            if "twice" in what:  # no variance along (1, -1, 0, ...): an epsilon off the diagonal is no help there
+                source[:, 1::2], target[:, 1::2] = source[:, ::2], target[:, ::2]
+            _judge_aligned(numbers(align(source, target[:200], 1e-6), "the result"), source, target[:200], what)
+    cases.tell()
 
 
 def _judge_aligned(got, source, target, what):
@@ -307,61 +317,68 @@ def _judge_aligned(got, source, target, what):
 )
 def judge_fuse(fuse):
     rng = np.random.default_rng(54)
+    cases = Cases()
     for counts, size, k in (([3, 1, 12, 40], 4, 5.0), ([0, 2, 7, 0, 1], 3, 2.5), ([0, 0], 6, 8)):
-        counts = np.array(counts)
-        own, over = rng.normal(size=(2, len(counts), size))
-        own[counts == 0] = np.nan
-        n, known = counts[:, None], np.nan_to_num(own)
-        gate = n / (n + k)
-        right = gate * known + (1 - gate) * over
-        across = np.where(counts > 0, counts / (counts + k), 0)
-        square = across * known + (1 - across) * over if size == len(counts) else right
-        one, total = counts.mean() / (counts.mean() + k), max(counts.sum(), 1)
-        norm = length(known) / (length(known) + k)
+        with cases:
+            counts = np.array(counts)
+            own, over = rng.normal(size=(2, len(counts), size))
+            own[counts == 0] = np.nan
+            n, known = counts[:, None], np.nan_to_num(own)
+            gate = n / (n + k)
+            right = gate * known + (1 - gate) * over
+            across = np.where(counts > 0, counts / (counts + k), 0)
+            square = across * known + (1 - across) * over if size == len(counts) else right
+            one, total = counts.mean() / (counts.mean() + k), max(counts.sum(), 1)
+            norm = length(known) / (length(known) + k)
 
-        def mix(weight, known=known, over=over):
-            return weight * known + (1 - weight) * over
+            def mix(weight, known=known, over=over):
+                return weight * known + (1 - weight) * over
 
-        compare(
-            fuse(own, counts, over, k),
-            right,
-            "the fused vectors",
-            (mix(1 - gate), "the gate is swapped: the own vector gets n / (n + k), more with every event."),
-            (
-                np.where(n > 0, right, np.nan),
-                "NaN leaks: 0 times NaN is NaN, so a gate of 0 does not shut it out. Choose with np.where.",
-            ),
-            (
-                np.where(n > 0, right, 0),
-                "a user without events gets zeros: for her the transferred vector is all there is.",
-            ),
-            (mix(one), "all users have one gate: each has her own n."),
-            (square, "user j's gate weighs column j: give the gates a second axis, gate[:, None]."),
-            (mix(norm), "your gate looks at how long the vector is: n is the number of events."),
-            *(
-                (value, "you take the own vector from the first event on: one event would silence all that came over.")
-                for value in (np.where(n > 0, known, over), known, own)
-            ),
-            (np.where(n >= k, known, over), "you switch at k events: asked is a gate that opens bit by bit."),
-            (mix(np.minimum(n / k, 1)), "your gate is n / k, full at k events: n / (n + k) is half open there."),
-            (mix(n / (n + 1)), "your gate is n / (n + 1) whatever k is."),
-            (
-                mix(gate**0.5),
-                "you took the root of the gate, so that it is half open at k / 3 events: n / (n + k) is at k events.",
-            ),
-            (mix(1 - np.exp(-n / k)), "your gate opens exponentially: asked is n / (n + k)."),
-            (
-                mix(n / total),
-                "your gate is the user's share of all events: another user's events are no matter to her.",
-            ),
-            (mix(n / max(counts.max(), 1)), "your gate compares with the busiest user: asked is n / (n + k)."),
-            (mix(0.5), "you take the plain mean: the weight of the own vector grows with n."),
-            (known + over, "you add the two: weigh them, so that the weights sum to 1."),
-            (gate * known + over, "the transferred vector keeps its full weight: it gets 1 - gate."),
-            (n * known + k * over, "divide by n + k, or the vector grows with every event."),
-            (gate * known, "what came over is left out: add (1 - gate) times it."),
-            (over, "these are the transferred vectors alone."),
-        )
+            compare(
+                fuse(own, counts, over, k),
+                right,
+                "the fused vectors",
+                (mix(1 - gate), "the gate is swapped: the own vector gets n / (n + k), more with every event."),
+                (
+                    np.where(n > 0, right, np.nan),
+                    "NaN leaks: 0 times NaN is NaN, so a gate of 0 does not shut it out. Choose with np.where.",
+                ),
+                (
+                    np.where(n > 0, right, 0),
+                    "a user without events gets zeros: for her the transferred vector is all there is.",
+                ),
+                (mix(one), "all users have one gate: each has her own n."),
+                (square, "user j's gate weighs column j: give the gates a second axis, gate[:, None]."),
+                (mix(norm), "your gate looks at how long the vector is: n is the number of events."),
+                *(
+                    (
+                        value,
+                        "you take the own vector from the first event on: one event would silence all that came over.",
+                    )
+                    for value in (np.where(n > 0, known, over), known, own)
+                ),
+                (np.where(n >= k, known, over), "you switch at k events: asked is a gate that opens bit by bit."),
+                (mix(np.minimum(n / k, 1)), "your gate is n / k, full at k events: n / (n + k) is half open there."),
+                (mix(n / (n + 1)), "your gate is n / (n + 1) whatever k is."),
+                (
+                    mix(gate**0.5),
+                    "you took the root of the gate, so that it is half open at k / 3 events: n / (n + k) is at k "
+                    "events.",
+                ),
+                (mix(1 - np.exp(-n / k)), "your gate opens exponentially: asked is n / (n + k)."),
+                (
+                    mix(n / total),
+                    "your gate is the user's share of all events: another user's events are no matter to her.",
+                ),
+                (mix(n / max(counts.max(), 1)), "your gate compares with the busiest user: asked is n / (n + k)."),
+                (mix(0.5), "you take the plain mean: the weight of the own vector grows with n."),
+                (known + over, "you add the two: weigh them, so that the weights sum to 1."),
+                (gate * known + over, "the transferred vector keeps its full weight: it gets 1 - gate."),
+                (n * known + k * over, "divide by n + k, or the vector grows with every event."),
+                (gate * known, "what came over is left out: add (1 - gate) times it."),
+                (over, "these are the transferred vectors alone."),
+            )
+    cases.tell()
 
 
 @exercise(
@@ -378,14 +395,17 @@ def judge_fuse(fuse):
     ),
 )
 def judge_share(share_of_gain):
+    cases = Cases()
     for users, share, seed in ((60, 0.6, 1), (40, -0.4, 2), (50, 1.3, 3)):
-        rng = np.random.default_rng(540 + seed)
-        level = rng.beta(2, 2, users) * 0.6
-        baseline = level + 0.03 * rng.normal(size=users)
-        oracle = level + 0.2 + 0.1 * rng.normal(size=users)
-        oracle = np.where(abs(oracle - baseline) < 0.02, baseline + 0.02, oracle)
-        transfer = level + 0.2 * share + 0.1 * rng.normal(size=users)
-        _judge_interval(share_of_gain, transfer, baseline, oracle)
+        with cases:
+            rng = np.random.default_rng(540 + seed)
+            level = rng.beta(2, 2, users) * 0.6
+            baseline = level + 0.03 * rng.normal(size=users)
+            oracle = level + 0.2 + 0.1 * rng.normal(size=users)
+            oracle = np.where(abs(oracle - baseline) < 0.02, baseline + 0.02, oracle)
+            transfer = level + 0.2 * share + 0.1 * rng.normal(size=users)
+            _judge_interval(share_of_gain, transfer, baseline, oracle)
+    cases.tell()
     for worse, what in ((baseline - 0.1, "worse than"), (baseline, "equal to")):
         try:
             share_of_gain(transfer, baseline, worse, 10, rng)

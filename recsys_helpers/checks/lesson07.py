@@ -5,7 +5,8 @@ from math import comb
 
 import numpy as np
 
-from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, describe, exercise, numbers, quiz, same
+from recsys_helpers.checks.cases import Cases, compare
+from recsys_helpers.checks.core import Crashed, Question, Wrong, describe, exercise, numbers, quiz, same
 
 
 def entries(returned, *keys: str) -> list:
@@ -34,13 +35,16 @@ def divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarra
 )
 def judge_f1(f1_scores):
     rng = np.random.default_rng(71)
+    cases = Cases()
     for n, shares in ((5, (0.5, 0.2, 0.1, 0.2, 0)), (3, (0.7, 0.2, 0.1)), (6, (0.3, 0.1, 0.25, 0.35, 0, 0))):
-        labels = rng.choice(n, size=60, p=shares)
-        labels[:2], labels[2:9] = (1, 2), 0
-        predicted = np.where(rng.random(60) < 0.6, labels, rng.choice(n, size=60, p=shares))
-        predicted[np.isin(predicted, (2, 3))] = 0  # classes 2 and 3 occur and are never predicted
-        predicted[3] = 4 if n > 4 else 0  # class 4 is predicted and never occurs; class 5 does neither
-        _judge_f1(f1_scores(labels, predicted, n), labels, predicted, n)
+        with cases:
+            labels = rng.choice(n, size=60, p=shares)
+            labels[:2], labels[2:9] = (1, 2), 0
+            predicted = np.where(rng.random(60) < 0.6, labels, rng.choice(n, size=60, p=shares))
+            predicted[np.isin(predicted, (2, 3))] = 0  # classes 2 and 3 occur and are never predicted
+            predicted[3] = 4 if n > 4 else 0  # class 4 is predicted and never occurs; class 5 does neither
+            _judge_f1(f1_scores(labels, predicted, n), labels, predicted, n)
+    cases.tell()
 
 
 def _judge_f1(returned, labels, predicted, n):
@@ -123,11 +127,14 @@ def _judge_f1(returned, labels, predicted, n):
 )
 def judge_ranked(ranked_scores):
     rng = np.random.default_rng(72)
+    cases = Cases()
     for length, n, k in ((15, 5, 6), (20, 8, 5), (12, 6, 10), (5, 5, 7), (30, 5, 8), (18, 9, 5)):
-        ranked = rng.permutation(length) + 10
-        wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
-        wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
-        _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
+        with cases:
+            ranked = rng.permutation(length) + 10
+            wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
+            wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
+            _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
+    cases.tell()
     ranked, wanted = np.arange(12), np.array([5, 7])  # first hit beyond k
     _judge_ranked(ranked_scores(ranked, wanted, 4), ranked, wanted, 4)
 
@@ -215,14 +222,17 @@ def _judge_ranked(returned, ranked, wanted, k):
 )
 def judge_rank(rank_among_unseen):
     rng = np.random.default_rng(85)
+    cases = Cases()
     for n, levels, n_seen, again in ((40, 9, 10, False), (30, 6, 12, True), (12, 4, 3, False), (15, 3, 0, False)):
-        scores = rng.integers(levels, size=n) - levels / 2
-        target = int(np.argsort(scores)[n // 2])
-        seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
-        scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
-        if again:
-            seen[-1] = target
-        _judge_rank(rank_among_unseen(scores, target, seen), scores, target, seen)
+        with cases:
+            scores = rng.integers(levels, size=n) - levels / 2
+            target = int(np.argsort(scores)[n // 2])
+            seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
+            scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
+            if again:
+                seen[-1] = target
+            _judge_rank(rank_among_unseen(scores, target, seen), scores, target, seen)
+    cases.tell()
     for value, where in ((np.nan, 2), (np.nan, 0), (np.inf, 0), (-np.inf, 1)):
         scores = np.array([0.3, 0.1, 0.9, 0.5])
         scores[where] = value
@@ -297,36 +307,54 @@ def fewer(better: np.ndarray, others: int, drawn: int, k: int, again: bool = Fal
 )
 def judge_sampled(sampled_hit_rate):
     rng = np.random.default_rng(74)
+    cases = Cases()
     for n, drawn, k in ((40, 10, 3), (25, 18, 4), (120, 30, 1), (30, 29, 5), (60, 4, 6)):
-        ranks = np.append(rng.integers(1, n, size=20), [1, n - (n == 40), k, k + 1])
-        full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
-        right = fewer(better, others, drawn, k)
-        each = [fewer(np.array([rank]), others, drawn, k) for rank in better]
-        typical = fewer(np.array([int(better.mean())]), others, drawn, k)
-        scaled = "you shrink the rank and look whether it is within k: chance decides, so average the probability."
-        compare(
-            sampled_hit_rate(ranks, n, drawn, k),
-            right,
-            f"HR@{k} against {drawn} drawn of {n} candidates",
-            (full, "that is the full hit rate, as if all candidates were drawn: most items above the target are not."),
-            (fewer(better, others, drawn, k + 1), "k better ones may be drawn with you: then the target is at k + 1."),
-            (fewer(better, n, drawn, k), "the target can be drawn with you: n_candidates - 1 others remain."),
-            (fewer(ranks, others, drawn, k), "the target counts as ranked above itself: ranks - 1 items are better."),
-            (fewer(ranks, n, drawn, k), "the target is among the balls: n_candidates - 1 others, ranks - 1 better."),
-            (fewer(better, others, drawn - 1, k), "you draw one less: the target comes on top of the drawn."),
-            *(
-                (fewer(part, whole, drawn, k, again=True), "you draw with replacement (binomial): nothing comes twice.")
-                for part, whole in ((better, others), (better, n), (ranks, n))
-            ),
-            (1 - right, "that is the probability of a miss: of k or more better ones among the drawn."),
-            *(
-                (np.mean(rank <= k), scaled)
-                for rank in (1 + better * drawn / others, ranks * drawn / n, ranks * (drawn + 1) / n)
-                for rank in (rank, np.round(rank), np.ceil(rank))
-            ),
-            (each, "these are the probabilities of each user: average them."),
-            (typical, "you put the mean rank in: average the probability over users, not the ranks."),
-        )
+        with cases:
+            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n in (40, 25)), k, k + 1])
+            full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
+            right = fewer(better, others, drawn, k)
+            each = [fewer(np.array([rank]), others, drawn, k) for rank in better]
+            typical = fewer(np.array([int(better.mean())]), others, drawn, k)
+            scaled = "you shrink the rank and look whether it is within k: chance decides, so average the probability."
+            compare(
+                sampled_hit_rate(ranks, n, drawn, k),
+                right,
+                f"HR@{k} against {drawn} drawn of {n} candidates",
+                (
+                    full,
+                    "that is the full hit rate, as if all candidates were drawn: most items above the target are not.",
+                ),
+                (
+                    fewer(better, others, drawn, k + 1),
+                    "k better ones may be drawn with you: then the target is at k + 1.",
+                ),
+                (fewer(better, n, drawn, k), "the target can be drawn with you: n_candidates - 1 others remain."),
+                (
+                    fewer(ranks, others, drawn, k),
+                    "the target counts as ranked above itself: ranks - 1 items are better.",
+                ),
+                (
+                    fewer(ranks, n, drawn, k),
+                    "the target is among the balls: n_candidates - 1 others, ranks - 1 better.",
+                ),
+                (fewer(better, others, drawn - 1, k), "you draw one less: the target comes on top of the drawn."),
+                *(
+                    (
+                        fewer(part, whole, drawn, k, again=True),
+                        "you draw with replacement (binomial): nothing comes twice.",
+                    )
+                    for part, whole in ((better, others), (better, n), (ranks, n))
+                ),
+                (1 - right, "that is the probability of a miss: of k or more better ones among the drawn."),
+                *(
+                    (np.mean(rank <= k), scaled)
+                    for rank in (1 + better * drawn / others, ranks * drawn / n, ranks * (drawn + 1) / n)
+                    for rank in (rank, np.round(rank), np.ceil(rank))
+                ),
+                (each, "these are the probabilities of each user: average them."),
+                (typical, "you put the mean rank in: average the probability over users, not the ranks."),
+            )
+    cases.tell()
 
 
 @exercise(
@@ -343,13 +371,16 @@ def judge_sampled(sampled_hit_rate):
 )
 def judge_encode(encode):
     rng = np.random.default_rng(75)
+    cases = Cases()
     for rows, n, damping in ((40, 6, 2.0), (60, 12, 5.0), (30, 9, 0.5)):
-        groups = rng.integers(n - 2, size=rows)
-        labels = (rng.random(rows) < 0.2 + 0.6 * groups / n).astype(int)
-        train = rng.random(rows) < 0.7
-        groups[:3], labels[:3], train[:3] = (n - 2, n - 1, n - 1), (1, 1, 0), (True, False, False)
-        train[3:6], labels[3:6] = False, 1  # the train mean is not that of all rows
-        _judge_encode(encode(groups, labels, train, damping), groups, labels, train, damping)
+        with cases:
+            groups = rng.integers(n - 2, size=rows)
+            labels = (rng.random(rows) < 0.2 + 0.6 * groups / n).astype(int)
+            train = rng.random(rows) < 0.7
+            groups[:3], labels[:3], train[:3] = (n - 2, n - 1, n - 1), (1, 1, 0), (True, False, False)
+            train[3:6], labels[3:6] = False, 1  # the train mean is not that of all rows
+            _judge_encode(encode(groups, labels, train, damping), groups, labels, train, damping)
+    cases.tell()
 
 
 def _judge_encode(got, groups, labels, train, damping):
@@ -419,13 +450,16 @@ def ends(draws: np.ndarray, level: float = 0.95) -> np.ndarray:
 )
 def judge_paired(paired_gain, users_needed):
     rng = np.random.default_rng(76)
+    cases = Cases()
     for users, resamples, gain in ((60, 401, 0.05), (150, 201, -0.1), (90, 801, 0.2)):
-        old = rng.normal(0.5, 0.4, size=users)
-        new = old + gain + rng.normal(scale=0.1, size=users)
-        draws = rng.integers(users, size=(resamples, users))
-        _judge_gain(paired_gain(old, new, draws), old, new, draws)
-        points, effect = 100 * (new - old), 30 * gain  # in percent
-        _judge_users(users_needed(points, effect), points, effect)
+        with cases:
+            old = rng.normal(0.5, 0.4, size=users)
+            new = old + gain + rng.normal(scale=0.1, size=users)
+            draws = rng.integers(users, size=(resamples, users))
+            _judge_gain(paired_gain(old, new, draws), old, new, draws)
+            points, effect = 100 * (new - old), 30 * gain  # in percent
+            _judge_users(users_needed(points, effect), points, effect)
+    cases.tell()
 
 
 def _judge_gain(returned, old, new, draws):
@@ -518,11 +552,14 @@ def _judge_users(got, d, effect):
 )
 def judge_policy(policy_value):
     rng = np.random.default_rng(77)
+    cases = Cases()
     for rows, clip in ((50, 2.0), (30, None), (40, 1.2), (60, 50.0)):
-        logged, wanted = rng.uniform(0.05, 0.9, size=(2, rows))
-        rewards = np.where(rng.random(rows) < 0.4, np.round(rng.gamma(2.0, 2.0, rows), 1), 0.0)
-        arguments = (rewards, logged, wanted) if clip is None else (rewards, logged, wanted, clip)
-        _judge_policy(policy_value(*arguments), *arguments)
+        with cases:
+            logged, wanted = rng.uniform(0.05, 0.9, size=(2, rows))
+            rewards = np.where(rng.random(rows) < 0.4, np.round(rng.gamma(2.0, 2.0, rows), 1), 0.0)
+            arguments = (rewards, logged, wanted) if clip is None else (rewards, logged, wanted, clip)
+            _judge_policy(policy_value(*arguments), *arguments)
+    cases.tell()
 
 
 def _judge_policy(returned, rewards, logged, wanted, clip=1e9):

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, compare, describe, exercise
+from recsys_helpers.checks.cases import Cases, compare
+from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, describe, exercise
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -71,31 +72,37 @@ def two(returned):
 )
 def judge_contributions(contributions):
     rng = np.random.default_rng(81)
+    cases = Cases()
     for candidates, parts in ((5, 3), (4, 4), (9, 2)):
-        raw = rng.normal(size=(candidates, parts)) * 10.0 ** rng.integers(-1, 3, parts) + rng.normal(size=parts) * 5
-        gate = rng.normal(size=parts) * 1.5
-        z, weights = standardised(raw), softmax(gate)
-        right, (scores, each) = z * weights, two(contributions(raw, gate))
-        compare(
-            each,
-            right,
-            "the contributions",
-            (right.sum(1), "scores and contributions are swapped: return the scores first."),
-            *((wrong * weights, message) for wrong, message in wrong_scales(raw)),
-            (raw, "these are the raw scores of the parts: standardise them and weigh them."),
-            *((z * wrong, message) for wrong, message in wrong_gates(gate)),
-            (right / right.sum(1)[:, None], "you give shares of the score: a reason is a summand, with its unit."),
-            (np.abs(right), "you drop the sign: a part may also speak against a candidate."),
-        )
-        compare(
-            scores,
-            right.sum(1),
-            "the scores",
-            (right.mean(1), "your score is the mean of its contributions: they have to add up to it."),
-            (right.sum(0), "you add up over the candidates: a score is the sum over the parts, axis 1."),
-            (raw @ weights, "the score is made of raw parts, the reasons of standard ones: they must add up to it."),
-            (z.sum(1), "the score adds up the parts without their weights, so the reasons are not its own."),
-        )
+        with cases:
+            raw = rng.normal(size=(candidates, parts)) * 10.0 ** rng.integers(-1, 3, parts) + rng.normal(size=parts) * 5
+            gate = rng.normal(size=parts) * 1.5
+            z, weights = standardised(raw), softmax(gate)
+            right, (scores, each) = z * weights, two(contributions(raw, gate))
+            compare(
+                each,
+                right,
+                "the contributions",
+                (right.sum(1), "scores and contributions are swapped: return the scores first."),
+                *((wrong * weights, message) for wrong, message in wrong_scales(raw)),
+                (raw, "these are the raw scores of the parts: standardise them and weigh them."),
+                *((z * wrong, message) for wrong, message in wrong_gates(gate)),
+                (right / right.sum(1)[:, None], "you give shares of the score: a reason is a summand, with its unit."),
+                (np.abs(right), "you drop the sign: a part may also speak against a candidate."),
+            )
+            compare(
+                scores,
+                right.sum(1),
+                "the scores",
+                (right.mean(1), "your score is the mean of its contributions: they have to add up to it."),
+                (right.sum(0), "you add up over the candidates: a score is the sum over the parts, axis 1."),
+                (
+                    raw @ weights,
+                    "the score is made of raw parts, the reasons of standard ones: they must add up to it.",
+                ),
+                (z.sum(1), "the score adds up the parts without their weights, so the reasons are not its own."),
+            )
+    cases.tell()
     raw, gate = rng.normal(size=(6, 4)) * [1, 0, 0, 1] + [0, 0.1, 0, 0], rng.normal(size=4)
     z, moving = standardised(raw), np.array([1, 0, 0, 1])
     with np.errstate(all="ignore"):
@@ -164,45 +171,63 @@ def shares(fast: np.ndarray, targets: np.ndarray, seen, n: int) -> tuple[float, 
 )
 def judge_stages(two_stage, candidate_recall):
     rng = np.random.default_rng(82)
+    cases = Cases()
     for items, n, k, known in ((40, 12, 5, 6), (25, 6, 6, 4), (15, 5, 1, 0), (12, 7, 4, 5)):
-        fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
-        seen = rng.choice(items, known, replace=False)
-        slow[seen[:2]] += items  # what one took before would come high again
-        right = best(unseen(fast, seen), n)
-        order, late, zero = right[best(slow[right], n)], best(fast, n), unseen(fast, seen, 0)
+        with cases:
+            fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
+            seen = rng.choice(items, known, replace=False)
+            slow[seen[:2]] += items  # what one took before would come high again
+            right = best(unseen(fast, seen), n)
+            order, late, zero = right[best(slow[right], n)], best(fast, n), unseen(fast, seen, 0)
 
-        def by_slow(chosen, k=k, slow=slow):
-            return chosen[best(slow[chosen], k)]
+            def by_slow(chosen, k=k, slow=slow):
+                return chosen[best(slow[chosen], k)]
 
-        compare(
-            two_stage(fast, slow, seen, n, k),
-            order[:k],
-            "the list",
-            (by_slow(best(fast, n)), "seen items are in the race: give them -inf in a copy of `fast`, then choose."),
-            (by_slow(late[~np.isin(late, seen)]), "you mask after choosing, so fewer than n are left: mask first."),
-            (right[:k], "your list is ranked by `fast`: that only chooses the candidates, `slow` puts them in order."),
-            (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
-            (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
-            (by_slow(right[:k], n), "n and k are swapped: n candidates come from stage 1, k of them are shown."),
-            (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
-            (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
-            (order[:k][::-1], "these are the right items, the best last: the best comes first."),
-            (best(slow[right], k), "these are places among the candidates: look up which items stand there."),
-            (order[:k] + 1, "your items count from 1: give positions, from 0."),
-            (slow[order[:k]], "these are scores: give the positions of the items."),
-            (right[best((fast + slow)[right], k)], "you order by the sum of both: stage 2 alone decides the order."),
-            (
-                right[best((fast * slow)[right], k)],
-                "you order by the product of both, where two bad scores make a good one.",
-            ),
-            (by_slow(best(zero, n)), "a masked item has score 0, which beats every negative score: mask with -inf."),
-        )
+            compare(
+                two_stage(fast, slow, seen, n, k),
+                order[:k],
+                "the list",
+                (
+                    by_slow(best(fast, n)),
+                    "seen items are in the race: give them -inf in a copy of `fast`, then choose.",
+                ),
+                (by_slow(late[~np.isin(late, seen)]), "you mask after choosing, so fewer than n are left: mask first."),
+                (
+                    right[:k],
+                    "your list is ranked by `fast`: that only chooses the candidates, `slow` puts them in order.",
+                ),
+                (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
+                (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
+                (by_slow(right[:k], n), "n and k are swapped: n candidates come from stage 1, k of them are shown."),
+                (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
+                (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
+                (order[:k][::-1], "these are the right items, the best last: the best comes first."),
+                (best(slow[right], k), "these are places among the candidates: look up which items stand there."),
+                (order[:k] + 1, "your items count from 1: give positions, from 0."),
+                (slow[order[:k]], "these are scores: give the positions of the items."),
+                (
+                    right[best((fast + slow)[right], k)],
+                    "you order by the sum of both: stage 2 alone decides the order.",
+                ),
+                (
+                    right[best((fast * slow)[right], k)],
+                    "you order by the product of both, where two bad scores make a good one.",
+                ),
+                (
+                    by_slow(best(zero, n)),
+                    "a masked item has score 0, which beats every negative score: mask with -inf.",
+                ),
+            )
+    cases.tell()
+    cases = Cases()
     for users, items, n in ((40, 30, 6), (25, 50, 10), (60, 12, 3)):
-        fast = rng.normal(size=(users, items))
-        picks = [rng.permutation(best(row, 2 * n))[: rng.integers(2, n + 2)] for row in fast]
-        targets, seen = np.array([row[0] for row in picks]), [row[1:] for row in picks]
-        recall, mistakes = shares(fast, targets, seen, n)
-        compare(candidate_recall(fast, targets, seen, n), recall, "the candidate recall", *mistakes)
+        with cases:
+            fast = rng.normal(size=(users, items))
+            picks = [rng.permutation(best(row, 2 * n))[: rng.integers(2, n + 2)] for row in fast]
+            targets, seen = np.array([row[0] for row in picks]), [row[1:] for row in picks]
+            recall, mistakes = shares(fast, targets, seen, n)
+            compare(candidate_recall(fast, targets, seen, n), recall, "the candidate recall", *mistakes)
+    cases.tell()
 
 
 def cosines(text: np.ndarray, texts: np.ndarray) -> np.ndarray:
@@ -266,14 +291,17 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
 )
 def judge_cold(cold_vector):
     rng = np.random.default_rng(83)
+    cases = Cases()
     for films, d, width, n, tilt in ((9, 3, 3, 3, 0.8), (12, 4, 2, 5, 0.5), (6, 4, 4, 5, 0.0), (5, 2, 3, 1, 0)):
-        text = rng.normal(size=d)
-        texts = (rng.normal(size=(films, d)) + tilt * text) * 10.0 ** rng.uniform(-1.5, 1, (films, 1))
-        if n == 5:  # three are near, and some of the five are not
-            texts *= np.where(np.arange(films) < 3, 1, -1)[:, None] * np.sign(texts @ text)[:, None]
-        vectors = rng.normal(size=(films, width))
-        cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, n)
-        compare(cold_vector(text, texts, vectors, n), weighed(cosine, cosine, vectors, n), "the vector", *mistakes)
+        with cases:
+            text = rng.normal(size=d)
+            texts = (rng.normal(size=(films, d)) + tilt * text) * 10.0 ** rng.uniform(-1.5, 1, (films, 1))
+            if n == 5:  # three are near, and some of the five are not
+                texts *= np.where(np.arange(films) < 3, 1, -1)[:, None] * np.sign(texts @ text)[:, None]
+            vectors = rng.normal(size=(films, width))
+            cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, n)
+            compare(cold_vector(text, texts, vectors, n), weighed(cosine, cosine, vectors, n), "the vector", *mistakes)
+    cases.tell()
     text, texts = np.array([2.0, 1.0, 0.0]), np.array([[0.0, 0, 0], [1, 0, 0], [-1, 0, 1], [0, 0.2, 0.1]])
     vectors = rng.normal(size=(4, 3)) + 1
     cosine = cosines(text, texts)
