@@ -183,7 +183,7 @@ class Attempt:
             name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
             raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
         except (Exception, SystemExit) as error:  # sys.exit() ends the answer, not the notebook
-            raise Crashed(self._story(error, arguments)) from None
+            raise Crashed(self._story(error, arguments)) from error
         if returned is None or returned is ...:
             raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
         if isinstance(returned, Iterator | Coroutine):  # it holds no values yet, and may never end
@@ -312,7 +312,7 @@ class Question:
         if math.isclose(given, self.right, rel_tol=0.02):
             return None
         near = [text for value, text in self.wrong.items() if math.isclose(given, value, rel_tol=0.02)]
-        return near[0] if near else self.otherwise
+        return near[0] if near else self.otherwise or "that is not the number: work it out once more."
 
 
 def quiz(attempt: Attempt, questions: Mapping[str, Question]) -> None:
