@@ -264,7 +264,9 @@ def compare(got: Any, expected: Any, what: str, *mistakes: tuple[Any, str]) -> N
 
 def _likeness(got: np.ndarray, expected: np.ndarray) -> str:
     """What a wrong array still shares with the right one: where to look next. Nothing if nothing is seen."""
-    if not np.isfinite(got).all() and np.isfinite(expected).all():
+    if not np.isfinite(expected).all():  # NaN is like everything
+        return ""
+    if not np.isfinite(got).all():
         return "; look for a division by 0, or a logarithm of 0"
     if same(got, -expected):
         return "; every sign is turned" if got.size > 1 else "; the sign is turned"

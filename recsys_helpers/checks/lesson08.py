@@ -271,6 +271,14 @@ def judge_stages(two_stage, candidate_recall):
                     right[best((fast * slow)[right], k)],
                     "you order by the product of both, where two bad scores make a good one.",
                 ),
+                *(
+                    (
+                        by_slow(np.append(right[:-1], item)),
+                        "a masked item has the lowest score, and ties with the last unseen one: mask with -inf.",
+                    )
+                    for item in seen
+                    if n + known == items
+                ),
                 (
                     by_slow(best(zero, n)),
                     "a masked item has score 0, which beats every negative score: mask with -inf.",

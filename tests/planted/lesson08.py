@@ -430,7 +430,7 @@ RIGHT["08.4"] = [
     filled(seeds=np.arange(5), model_value=np.float32(0.0842), gain=(0.00504, -0.0036, 0.0132)),
     filled(seeds=[7], protocol="leave one out, one seed, test once"),
     filled(model_value=0.0792, gain=(0, 0, 0)),
-    filled(model_value=Tensor(np.float32(0.0842)), gain=Tensor(np.float32(REPORT["gain"]))),
+    filled(model_value=Tensor(np.float32(0.0842)), gain=[Tensor(np.float32(x)) for x in REPORT["gain"]]),
     filled(seeds=[7], protocol="leave one out, all unseen, one random seed"),
     filled(seeds=[7], protocol="leave one out, test once; a single seed"),
     filled(seeds=[7], protocol="leave one out, test once; seed 7 only"),
