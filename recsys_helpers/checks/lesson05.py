@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys_helpers.checks.cases import Cases, compare, wrong
+from recsys_helpers.checks.cases import Cases, compare, fits, wrong
 from recsys_helpers.checks.core import Crashed, Question, Wrong, exercise, numbers, quiz, same
 from recsys_helpers.checks.lesson01 import softmax
 from recsys_helpers.checks.lesson03 import unpack
@@ -111,7 +111,7 @@ def _judge_scores(match, interest, contents, what):
             for small in (1e-3, 1e-4, 1e-5, 1e-6)
         ),
         (
-            0 * right,
+            right if own > 1 else 0 * right,
             "all scores are 0: only a vector of zeros has no direction, a short one still points somewhere.",
         ),
         (np.argsort(-right), "that is an order of the items: asked are their scores."),
@@ -260,13 +260,13 @@ def _judge_epsilon(got, source, target, epsilon):
     if turned(before + small, wanted + small):
         return
     floors = ((values.clip(epsilon) * axes) @ axes.T for values, axes in map(np.linalg.eigh, (before, wanted)))
-    for fits, message in (
+    for there, message in (
         (turned(before, wanted), "`epsilon` makes no difference: it belongs on the diagonals of both covariances."),
         (turned(before + small, wanted), "epsilon is on the source's diagonal only: add it to the target's, too."),
         (turned(before, wanted + small), "epsilon is on the target's diagonal only: add it to the source's, too."),
         (turned(*floors), "epsilon is the least variance with you: add it to every entry of both diagonals."),
     ):
-        if fits:
+        if there:
             raise Wrong(message)
     raise Wrong(f"with epsilon = {epsilon:g} the matrix is another: add epsilon * I to both covariances, as they are.")
 
@@ -469,7 +469,7 @@ def judge_share(share_of_gain):
         few = rng.lognormal(0, 2, users)
         with cases:
             full = 0.3 + 0.05 * rng.normal(size=users)
-            _judge_interval(share_of_gain, 0.4 * few / few.max(), np.zeros(users), full, 5000)
+            _judge_interval(share_of_gain, 0.4 * few / few.max(), np.zeros(users), full, 3000)
     cases.tell()
     for worse, what in ((baseline - 0.1, "worse than"), (baseline, "equal to")):
         try:
@@ -549,30 +549,25 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle, draws=4000):
 
     counts = drawn()
     paired = ratio(counts, counts, counts)
+    curve = "you lay a normal curve over the ratios: asked are their quantiles, which lie askew as they do."
+    around = "you turn the quantiles round at the share: low and high are the quantiles themselves."
+    normal = [np.array([centre, centre]) + np.array([-1.96, 1.96]) * paired.std() for centre in (paired.mean(), share)]
+    near = [(off(each, (0, 1)), curve) for each in normal] + [(off(2 * share - paired), around)]
+    whole = "your resamples leave the oracle's gain as it was: resample it too."
+    near.append((off(counts @ (transfer - baseline) / n / gain), whole))
     if off(paired) < 0.05:  # 4,000 draws place an end to within .04 standard errors; a 95% interval has 4 of these
+        fits(*(message for distance, message in near if distance < 0.05))
         return
     anew = "you draw the users anew for each array: what a user has in common in all three is lost. Draw once."
     ends = ": take 2.5% off each end."
     second, third = drawn(), drawn()
-    middle, turned = paired.mean(), 2 * reach / gain - paired
     named = sorted(
         (
             (off(ratio(counts, second, third)), anew),
             (off(ratio(counts, counts, third)), anew),
             (off(ratio(counts, second, second)), anew),
-            (
-                off(counts @ (transfer - baseline) / n / gain),
-                "your resamples leave the oracle's gain as it was: resample it too.",
-            ),
             (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
-            *(
-                (
-                    off(np.array([centre - 1.96 * paired.std(), centre + 1.96 * paired.std()]), (0, 1)),
-                    "you lay a normal curve over the ratios: asked are their quantiles, which lie askew as they do.",
-                )
-                for centre in (middle, reach / gain)
-            ),
-            (off(turned), "you turn the quantiles round at the share: low and high are the quantiles themselves."),
+            *near,
             (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
             (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
             (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),

@@ -94,11 +94,11 @@ def overflown(logits: np.ndarray):
     shifts = 0, logits.max(), logits.min(1, keepdims=True), logits.mean(1, keepdims=True)
     naive, one, low, mean = (np.exp(logits - shift) for shift in shifts)
     middle = np.exp(logits - np.median(logits, axis=1, keepdims=True))
-    for powers, name in ((mean, "mean"), (middle, "median")):
-        yield (
-            powers / powers.sum(1, keepdims=True),
-            f"you take off the {name}, and a logit far above it still overflows: take off the row's maximum.",
-        )
+    for powers, message in (
+        (mean, "you take off the mean, and a logit far above it still overflows: take off the maximum."),
+        (middle, "you take off the median, and a logit far above it still overflows: take off the maximum."),
+    ):
+        yield powers / powers.sum(1, keepdims=True), message
     yield (
         naive / naive.sum(1, keepdims=True),
         "large logits overflow: e to the 1000 is infinite, and infinity by infinity is no number. Take each row's "

@@ -173,7 +173,7 @@ def _judge_ranked(returned, ranked, wanted, k):
         (inverse, "you add 1 / place over all hits: only the first counts."),
         (inverse / max(found, 1), "you average over the hits: only the first counts."),
         (1 / hits[max(int(found) - 1, 0)], "that is the reciprocal rank of the last hit: take the first."),
-        (np.nan, "without a hit the reciprocal rank is 0, not NaN."),
+        (1 / hits[0] if found else np.nan, "without a hit the reciprocal rank is 0, not NaN."),
     )
     summed = (precision[:k] * hit).sum()
     compare(
@@ -192,7 +192,7 @@ def _judge_ranked(returned, ranked, wanted, k):
         (precision[:k].sum() / best, "you add up the precision of all places: only places with a hit count."),
         *(((precision * every).sum() / m, "you go on behind k: only the first k places are shown.") for m in (n, best)),
         (inverse / best, "you average 1 / place: the precision at a hit is the number of hits so far, by place."),
-        (np.nan, "without a hit the average precision is 0, not NaN."),
+        (summed / best if found else np.nan, "without a hit the average precision is 0, not NaN."),
     )
     weight = 1 / np.log2(1 + np.arange(1, k + len(ranked) + n))
     gain = (hit * weight[: len(hit)]).sum()
@@ -241,12 +241,13 @@ def judge_rank(rank_among_unseen):
         (12, 4, 3, False, 0, 1),
         (15, 3, 0, False, 0, 1),
         (22, 7, 4, False, 10, 0.25),  # within a few per cent of each other
+        (20, 5, 6, False, -300, 1),
         (24, 7, 4, False, 0, 2.0**-30),  # as of a softmax over a million items
         (18, 5, 3, False, 1, 2.0**-18),  # near 1, and told apart in 32 bits
     ):
         with cases:
             scores = rng.integers(levels, size=n) - levels / 2
-            target = int(np.argsort(scores)[n // 2])
+            target = int(np.argsort(scores)[0 if n == 20 else n // 2])  # once of the lowest score
             seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
             scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
             scores = low + step * scores
@@ -282,6 +283,14 @@ def _judge_rank(got, scores, target, seen):
     order = sorted(candidates, key=lambda i: -scores[i])  # stable: ties stay in the order of their numbers
     upward = sorted(candidates, key=lambda i: scores[i])[::-1]
     masked, zeroed = scores.copy(), scores.copy()
+    half = rank()
+
+    def given(value):
+        """Scores in which what was seen has this one."""
+        changed = scores.copy()
+        changed[np.setdiff1d(seen, target)] = value
+        return changed
+
     levelled, joined = (
         np.where(np.isclose(scores, scores[target], rtol=rtol), scores[target], scores) for rtol in (1e-5, 0.05)
     )
@@ -303,11 +312,26 @@ def _judge_rank(got, scores, target, seen):
         (rank(own=1), "the target ties with itself and loses half a place: leave it out of the items level with it."),
         (rank() - 1, "your best rank is 0: ranks count from 1."),
         (len(candidates) + 1 - rank(), "you count from the bottom: the highest score has rank 1."),
+        *(
+            (rounded, "you round: half of an item that is level counts half a place.")
+            for rounded in (half // 1, -(-half // 1))
+        ),
+        (
+            rank(out=[], scores=given(scores.min())),
+            "seen items get the lowest score with you, and tie with a target there: take them out.",
+        ),
         (order.index(target) + 1, place),
         (upward.index(target) + 1, place),
         (rank(scores=masked), late),
         (rank(out=[], scores=masked), late),
         (rank(out=[], scores=zeroed), "seen items get score 0 with you, which beats a negative one: take them out."),
+        *(
+            (
+                rank(out=[], scores=given(value)),
+                "seen items get a score with you that low ones do not reach: take them out.",
+            )
+            for value in (-1, -10, -100)
+        ),
         (rank(target=target - 1), "you rank the item before the target: items count from 0 here."),
         (rank(out=seen - 1), "you take out the items before the seen ones: items count from 0 here."),
     )
@@ -340,7 +364,7 @@ def judge_sampled(sampled_hit_rate):
     cases = Cases()
     for n, drawn, k in ((40, 10, 3), (25, 18, 4), (120, 30, 1), (30, 29, 5), (60, 4, 6)):
         with cases:
-            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n in (40, 25)), k, k + 1])
+            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n != 30), k, k + 1])
             full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
             right = fewer(better, others, drawn, k)
             each = [fewer(np.array([rank]), others, drawn, k) for rank in better]

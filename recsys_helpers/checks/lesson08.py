@@ -150,13 +150,18 @@ def judge_contributions(contributions):
         gate = np.array(logits)
         with cases, np.errstate(all="ignore"):
             naive, mean, middle = (np.exp(gate - shift) for shift in (0, gate.mean(), np.median(gate)))
-            shifted = "you take off the {}, and a logit far above it still overflows: take off the maximum."
             compare(
                 two(contributions(raw, gate))[1],
                 standardised(raw) * softmax(gate),
                 "the contributions with logits near 1000",
-                (standardised(raw) * (mean / mean.sum()), shifted.format("mean")),
-                (standardised(raw) * (middle / middle.sum()), shifted.format("median")),
+                (
+                    standardised(raw) * (mean / mean.sum()),
+                    "you take off the mean, and a logit far above it still overflows: take off the maximum.",
+                ),
+                (
+                    standardised(raw) * (middle / middle.sum()),
+                    "you take off the median, and a logit far above it still overflows: take off the maximum.",
+                ),
                 (
                     standardised(raw) * (naive / naive.sum()),
                     "large logits overflow: take their maximum off before np.exp.",
@@ -231,6 +236,7 @@ def judge_stages(two_stage, candidate_recall):
     ):
         with cases:
             fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
+            fast -= 300 * (items == 25)
             if n == k and n + known == items:  # all that is unseen is shown, the last item as the last of stage 1
                 fast[[fast.argmin(), -1]] = fast[[-1, fast.argmin()]]
             seen = rng.choice(items - 1, known, replace=False)
@@ -256,7 +262,7 @@ def judge_stages(two_stage, candidate_recall):
                 ),
                 (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
                 (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
-                (by_slow(right[:k], n), "n and k are swapped: n candidates come from stage 1, k of them are shown."),
+                (by_slow(right[:k], n), "only k candidates come from stage 1: n of them, of which k are shown."),
                 (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
                 (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
                 (order[:k][::-1], "these are the right items, the best last: the best comes first."),
@@ -273,15 +279,21 @@ def judge_stages(two_stage, candidate_recall):
                 ),
                 *(
                     (
-                        by_slow(np.append(right[:-1], item)),
+                        by_slow(np.append(right[:-1], item)) if n + known == items else order[:k],
                         "a masked item has the lowest score, and ties with the last unseen one: mask with -inf.",
                     )
                     for item in seen
-                    if n + known == items
                 ),
                 (
                     by_slow(best(zero, n)),
                     "a masked item has score 0, which beats every negative score: mask with -inf.",
+                ),
+                *(
+                    (
+                        by_slow(best(unseen(fast, seen, value), n)),
+                        "masked items come first with you, since all scores can be lower: mask with -inf.",
+                    )
+                    for value in (-1, -10, -100)
                 ),
             )
     cases.tell()
@@ -348,10 +360,9 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
     yield weighed(cosine, cosine, texts, n), "you mix texts: the film needs a place among the vectors, as users have."
     yield right / (np.linalg.norm(right) or 1), "you make its length 1: lengths are part of the space, leave it."
     yield own[:, None] * vectors[near], "the weighing is done; now add up over the films, axis 0."
-    if texts.shape == vectors.shape:
-        other = cosines(text, vectors)
-        yield weighed(other, other, vectors, n), "you compare a text with vectors: those are two spaces. Compare texts."
-        yield weighed(other, cosine, vectors, n), "the nearest are chosen by vectors: the new film is not among them."
+    other = cosines(text, vectors) if texts.shape == vectors.shape else cosine
+    yield weighed(other, other, vectors, n), "you compare a text with vectors: those are two spaces. Compare texts."
+    yield weighed(other, cosine, vectors, n), "the nearest are chosen by vectors: the new film is not among them."
 
 
 @exercise(
@@ -410,7 +421,7 @@ FIGURES = ("model value", "baseline value")
 CONCLUSIONS = ("better", "worse", "no difference shown")
 ONE_SEED = (  # as a protocol may admit it
     r"\b(one|single|1)\b[ -]([a-z]+ ){0,2}(seed|run)\b",
-    r"\bseed \d+ (only|alone)\b",
+    r"\bseed \d+ (only|alone)\b|\bseeds?: (one|1)\b",
     r"(一|单|1)\s*个?[^，。；,;]{0,6}种子",
     r"种子[^，。；,;]{0,4}(一|1)\s*个",
 )

@@ -201,7 +201,7 @@ def judge_combined(combined_gradient):
         (plain, "the empty micro-batches count as gradients of 0: they have no say."),
     )
     cases = Cases()
-    for row, spoiled in ((0, 1), (2, 0)):
+    for row, spoiled in ((0, 1), (2, 0), (2, slice(None))):
         lost = each.copy()
         lost[row, spoiled] = np.nan
         hidden, right = counts @ np.nan_to_num(lost) / 8, counts[::2] @ lost[::2] / 8
@@ -287,10 +287,13 @@ def judge_unscale(unscale):
                 state,
                 (2 * scale, 0) if grows else (scale, before + 1),
                 "the scale and the number of good steps",
-                ((before + 1, scale), "scale and number of good steps are swapped: return the scale first."),
                 (
-                    (scale, before + 1 if grows else before),
-                    "the scale never grows: count this step, and double in time.",
+                    (0, 2 * scale) if grows else (before + 1, scale),
+                    "scale and number of good steps are swapped: return the scale first.",
+                ),
+                *(
+                    (state, "the scale never grows: count this step, and double in time.")
+                    for state in ((scale, before + grows), (2 * scale, 0) if grows else (scale, before))
                 ),
                 *(
                     (
@@ -299,10 +302,19 @@ def judge_unscale(unscale):
                     )
                     for most in (2.0**15, 2.0**16, 2.0**24)
                 ),
-                ((scale, 0), "the count starts again, and the scale did not change: only a change starts it again."),
-                ((2 * scale, before + 1), "the scale doubles and the count goes on: it starts again from 0."),
+                (
+                    (scale + scale * grows, 0),
+                    "the count starts again, and the scale did not change: only a change starts it again.",
+                ),
+                (
+                    (scale + scale * grows, before + 1),
+                    "the scale doubles and the count goes on: it starts again from 0.",
+                ),
                 ((2 * scale, 0), "the scale doubles too soon: it takes `patience` good steps in a row."),
-                ((scale / 2, 0), "the scale is halved after a good step: only after one that is skipped."),
+                (
+                    (2 * scale if grows else scale / 2, 0),
+                    "the scale is halved after a good step: only after one that is skipped.",
+                ),
             )
     cases.tell()
     if three(unscale(np.zeros(4, "float16"), 64.0, 3, 9))[0] is None:
@@ -513,12 +525,13 @@ def judge_memory(step_memory, largest_batch):
             table = memory_mistakes(*model, 1, *rest)
             *held, attention, logits = (right for right, *_ in table.values())
             fixed, each = sum(held), attention + logits
-            for rows, more in ((7, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
+            for rows, more in ((7, 0), (300, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
                 budget = int(fixed + rows * each + more)
                 compare(
                     largest_batch(budget, *model, *rest),
                     rows,
                     "the largest batch",
+                    (max(rows, 1), "no batch is below 1 with you: if not even one row fits, the answer is 0."),
                     (
                         budget // each,
                         "weights, gradients and moments need room before the first row does: subtract them.",

@@ -295,6 +295,12 @@ def finite_unseen(scores, target, seen):
     return rivals(scores, target, np.setdiff1d(seen, target).astype(int))
 
 
+def with_score(scores, items, value):
+    scores = scores.copy()
+    scores[items] = value
+    return scores
+
+
 def nearly_tied(s, t, out):
     others = np.delete(s, np.append(out, t).astype(int))
     level = np.isclose(others, s[t], rtol=0.05)
@@ -318,6 +324,9 @@ WRONG["07.3"] = [
     (ranking(rivals, lambda s: s < np.inf), "-inf as the score of another item passes"),
     (ranking(lambda s, t, out: rivals(np.round(s, 1), t, out)), "differ by little are ties with you"),
     (ranking(nearly_tied), "within a few per cent"),
+    (ranking(lambda s, t, out: np.ceil(rivals(s, t, out))), "you round"),
+    (ranking(lambda s, t, out: rivals(with_score(s, out, s.min()), t, [])), "the lowest score with you"),
+    (ranking(lambda s, t, out: rivals(with_score(s, out, -100), t, [])), "that low ones do not reach"),
     ((finite_unseen,), "nan as the score of a seen item passes"),
     (ranking(lambda s, t, out: rivals(s, t, out) + (len(out) == 0)), "the rank: "),
 ]

@@ -235,7 +235,7 @@ WRONG["08.2"] = [
     (ordered(lambda c, f, s, k: c[best((f * s)[c], k)]), "the product of both"),
     (staged(lambda f, s, seen, n, k: best(hidden(s, seen), k)), "`slow` sees all items: it"),
     (staged(lambda f, s, seen, n, k: best(s, k)), "even those seen"),
-    (staged(lambda f, s, seen, n, k: two_stage(f, s, seen, k, n)), "n and k are swapped"),
+    (staged(lambda f, s, seen, n, k: two_stage(f, s, seen, k, n)), "only k candidates come"),
     (recalled(lambda f, t, s, n: recall(f, t, [[]] * len(t), n)), "lets seen items take places"),
     (recalled(masked_by_anybody), "what anybody has seen"),
     (recalled(lambda *given: hits(*given).sum()), "that counts the users"),
@@ -246,6 +246,7 @@ WRONG["08.2"] = [
     (recalled(lambda f, t, s, n: recall(f, t, s, n + 1)), "n + 1 candidates"),
     (recalled(hits), "should have shape ()"),
     (recalled(lambda *given: recall(*given) ** 2), "the candidate recall: "),
+    (reranked(lambda f, s, n: best(hidden(f, s, -99), n)), "masked items come first"),
     (reranked(lambda f, s, n: best(hidden(f, s, f.min()), n)), "ties with the last unseen one"),
     (recalled(masked_by(-5)), "a score that lower ones do not reach"),
     (
@@ -434,6 +435,7 @@ RIGHT["08.4"] = [
     filled(seeds=[7], protocol="leave one out, all unseen, one random seed"),
     filled(seeds=[7], protocol="leave one out, test once; a single seed"),
     filled(seeds=[7], protocol="leave one out, test once; seed 7 only"),
+    filled(seeds=[7], protocol="leave one out, test once; number of seeds: one"),
     filled(seeds=[7], protocol="留一法，测试集只用一次，种子只有 1 个"),
 ]
 WRONG["08.4"] = [

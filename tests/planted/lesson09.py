@@ -544,4 +544,5 @@ WRONG["09.5"] = [
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed) // one["logits"])), "attention is forgotten"),
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed) // one["attention"])), "the logits are forgotten"),
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed - 1) // each)), "just fills the budget"),
+    ((memory, lambda *given: max(1, fits(*given))), "no batch is below 1"),
 ]
