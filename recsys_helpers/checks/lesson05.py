@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, exercise, numbers, quiz, same
+from recsys_helpers.checks.cases import Cases, compare, fits, wrong
+from recsys_helpers.checks.core import Crashed, Question, Wrong, exercise, numbers, quiz, same
 from recsys_helpers.checks.lesson01 import softmax
 from recsys_helpers.checks.lesson03 import unpack
 
@@ -24,12 +25,11 @@ def length(vectors: np.ndarray, axis: int | None = -1) -> np.ndarray:
     ),
 )
 def judge_match(match):
-    rng = np.random.default_rng(51)
-    _judge_scores(match, 3 * rng.random(4), 3 * rng.random((6, 4)), "the scores")
-    for items, k in ((3, 3), (1, 5)):
-        _judge_scores(match, rng.normal(size=k), rng.normal(size=(items, k)), "the scores with negative entries")
-    shares = rng.dirichlet(np.ones(8), size=5)  # shorter than 1, but not empty
-    _judge_scores(match, shares[0], shares[1:], "the scores of interests that sum to 1")
+    cases = Cases()
+    for interest, contents, what in _matches():
+        with cases:
+            _judge_scores(match, interest, contents, what)
+    cases.tell()
     some, empty = np.array([[4.0, 3.0], [0.0, 0.0], [1.0, 2.0]]), "0 divided by 0 is no number: where {} is all 0, "
     interest = np.array([3.0, 4.0])
     score = some @ interest / length(interest)
@@ -45,6 +45,22 @@ def judge_match(match):
         )
     user = empty.format("the user") + "every score is 0."
     compare(match(interest * 0, some), np.zeros(3), "the scores of a user who is all 0", (np.full(3, np.nan), user))
+
+
+def _matches():
+    """Interests, contents, and what to call their scores."""
+    rng = np.random.default_rng(51)
+    yield 3 * rng.random(4), 3 * rng.random((6, 4)), "the scores"
+    for items, k in ((3, 3), (1, 5)):
+        yield rng.normal(size=k), rng.normal(size=(items, k)), "the scores with negative entries"
+    for items in (4, 2):
+        shares = rng.dirichlet(np.ones(8), size=items + 1)  # shorter than 1, but not empty
+        yield shares[0], shares[1:], "the scores of interests that sum to 1"
+    level = "the scores with entries that sum to 0"
+    yield np.array([3.0, 1.0, 2.0]), np.array([[1.0, -1.0, 0.0], [2.0, 3.0, 1.0], [-2.0, 4.0, -2.0]]), level
+    yield np.array([2.0, -2.0]), np.array([[1.0, 3.0], [-1.0, 1.0], [2.0, 1.0], [4.0, 1.0]]), level
+    for size in (1e-3, 3e-4):
+        yield rng.normal(size=4), size * rng.normal(size=(5, 4)), "the scores of short vectors"
 
 
 def _judge_scores(match, interest, contents, what):
@@ -84,7 +100,18 @@ def _judge_scores(match, interest, contents, what):
         ((1 + right) / 2, "you moved the scores to 0 to 1: a cosine runs from -1 to 1."),
         (softmax(right), "you put a softmax on top: scores are no shares, and each item is judged by itself."),
         (
-            0 * right,
+            np.where((contents.sum(1) == 0) | (interest.sum() == 0), 0, right),
+            "a vector whose entries sum to 0 still points somewhere: only one of zeros has no direction.",
+        ),
+        *(
+            (
+                dot / (own * lengths + small),
+                "you add a small number to the lengths, so that short vectors match less: choose where they are 0.",
+            )
+            for small in (1e-3, 1e-4, 1e-5, 1e-6)
+        ),
+        (
+            right if own > 1 else 0 * right,
             "all scores are 0: only a vector of zeros has no direction, a short one still points somewhere.",
         ),
         (np.argsort(-right), "that is an order of the items: asked are their scores."),
@@ -112,58 +139,64 @@ def ridge_map(source: np.ndarray, target: np.ndarray, penalty: float | np.ndarra
 )
 def judge_map(fit_map):
     rng = np.random.default_rng(52)
+    cases = Cases()
     for users, k, m, ridge in ((12, 4, 4, 0.3), (30, 5, 3, 3.0), (3, 6, 4, 0.2)):
-        source, target = rng.normal(size=(users, k)) + 0.5, rng.normal(size=(users, m)) - 0.3
-        right, gram, ones = ridge_map(source, target, ridge), source.T @ source, np.ones((users, 1))
-        left, _, across = np.linalg.svd(source.T @ target, full_matrices=False)
-        first, last = (ridge_map(np.hstack(parts), target, ridge) for parts in ((ones, source), (source, ones)))
-        row = "you added a column of ones, an intercept: W maps the k entries of a vector and nothing else."
-        twice = "the 2 of the derivative stands before both terms and cancels: add `ridge` once, as it is."
-        compare(
-            fit_map(source, target, ridge),
-            right,
-            f"W of {users} users",
-            (right.T, "W is transposed: a user is a row, and source @ W has to be near target."),
-            (ridge_map(target, source, ridge), "your map leads back, from target to source."),
-            (np.linalg.pinv(source) @ target, "the ridge makes no difference: add ridge * I to S^T S."),
-            (
-                ridge_map(source, target, users * ridge),
-                "errors are summed here, not averaged: the ridge is added once, not once a user.",
-            ),
-            (
-                ridge_map(source, target, ridge / users),
-                "you divide the ridge by the users: it is added as it is, once.",
-            ),
-            (ridge_map(source, target, ridge**2), "the ridge is squared: rows added below S hold its square root."),
-            (ridge_map(source, target, ridge**0.5), "you take the root of the ridge: S^T S gets ridge * I itself."),
-            (ridge_map(source, target, 2 * ridge), "your ridge is twice as large: " + twice),
-            (ridge_map(source, target, ridge / 2), "your ridge is half as large: " + twice),
-            (
-                ridge_map(source, target, np.full((k, k), ridge)),
-                "you add the ridge to every entry of S^T S: it belongs on the diagonal only, ridge * I.",
-            ),
-            (
-                ridge_map(source - source.mean(0), target - target.mean(0), ridge),
-                "you took the means off: that fits an intercept too, which W alone cannot give back.",
-            ),
-            *((whole, row) for whole in (first, last)),
-            *(
-                (part, "an intercept was fitted and dropped: leave the column of ones out.")
-                for part in (first[1:], last[:-1])
-            ),
-            (source @ right, "these are mapped vectors: return the map W."),
-            (
-                ridge_map(source / length(source), target / length(target), ridge),
-                "you scaled the rows to length 1: take the vectors as they are.",
-            ),
-            (left @ across, "that is the best rotation: W may stretch and shear as well."),
-            (
-                np.linalg.pinv(gram) @ source.T @ target / (1 + ridge),
-                "you shrink the map without a ridge, all directions alike: ridge * I inside the inverse shrinks most "
-                "where the source varies least.",
-            ),
-            (source.T @ target, "that is S^T T alone, which grows with the users: solve (S^T S + ridge I) W = S^T T."),
-        )
+        with cases:
+            source, target = rng.normal(size=(users, k)) + 0.5, rng.normal(size=(users, m)) - 0.3
+            right, gram, ones = ridge_map(source, target, ridge), source.T @ source, np.ones((users, 1))
+            left, _, across = np.linalg.svd(source.T @ target, full_matrices=False)
+            first, last = (ridge_map(np.hstack(parts), target, ridge) for parts in ((ones, source), (source, ones)))
+            row = "you added a column of ones, an intercept: W maps the k entries of a vector and nothing else."
+            twice = "the 2 of the derivative stands before both terms and cancels: add `ridge` once, as it is."
+            compare(
+                fit_map(source, target, ridge),
+                right,
+                f"W of {users} users",
+                (right.T, "W is transposed: a user is a row, and source @ W has to be near target."),
+                (ridge_map(target, source, ridge), "your map leads back, from target to source."),
+                (np.linalg.pinv(source) @ target, "the ridge makes no difference: add ridge * I to S^T S."),
+                (
+                    ridge_map(source, target, users * ridge),
+                    "errors are summed here, not averaged: the ridge is added once, not once a user.",
+                ),
+                (
+                    ridge_map(source, target, ridge / users),
+                    "you divide the ridge by the users: it is added as it is, once.",
+                ),
+                (ridge_map(source, target, ridge**2), "the ridge is squared: rows added below S hold its square root."),
+                (ridge_map(source, target, ridge**0.5), "you take the root of the ridge: S^T S gets ridge * I itself."),
+                (ridge_map(source, target, 2 * ridge), "your ridge is twice as large: " + twice),
+                (ridge_map(source, target, ridge / 2), "your ridge is half as large: " + twice),
+                (
+                    ridge_map(source, target, np.full((k, k), ridge)),
+                    "you add the ridge to every entry of S^T S: it belongs on the diagonal only, ridge * I.",
+                ),
+                (
+                    ridge_map(source - source.mean(0), target - target.mean(0), ridge),
+                    "you took the means off: that fits an intercept too, which W alone cannot give back.",
+                ),
+                *((whole, row) for whole in (first, last)),
+                *(
+                    (part, "an intercept was fitted and dropped: leave the column of ones out.")
+                    for part in (first[1:], last[:-1])
+                ),
+                (source @ right, "these are mapped vectors: return the map W."),
+                (
+                    ridge_map(source / length(source), target / length(target), ridge),
+                    "you scaled the rows to length 1: take the vectors as they are.",
+                ),
+                (left @ across, "that is the best rotation: W may stretch and shear as well."),
+                (
+                    np.linalg.pinv(gram) @ source.T @ target / (1 + ridge),
+                    "you shrink the map without a ridge, all directions alike: ridge * I inside the inverse shrinks "
+                    "most where the source varies least.",
+                ),
+                (
+                    source.T @ target,
+                    "that is S^T T alone, which grows with the users: solve (S^T S + ridge I) W = S^T T.",
+                ),
+            )
+    cases.tell()
 
 
 def spread(rows: np.ndarray) -> np.ndarray:
@@ -197,14 +230,45 @@ def near(first: np.ndarray, second: np.ndarray) -> bool:
 )
 def judge_align(align):
     rng = np.random.default_rng(53)
+    cases = Cases()
     for k, what in ((3, ""), (4, " of rows that sum to 1"), (6, " of rows with three numbers twice"), (2, "")):
-        if "sum" in what:  # no variance along (1, ..., 1), in both
-            source, target = (rng.dirichlet(weights, 300) for weights in ((2, 1, 1, 3), (1, 4, 2, 2)))
-        else:
-            source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + 2 + rng.random(k) for _ in "st")
-        if "twice" in what:  # no variance along (1, -1, 0, ...): an epsilon off the diagonal is no help there
-            source[:, 1::2], target[:, 1::2] = source[:, ::2], target[:, ::2]
-        _judge_aligned(numbers(align(source, target[:200], 1e-6), "the result"), source, target[:200], what)
+        with cases:
+            if "sum" in what:  # no variance along (1, ..., 1), in both
+                source, target = (rng.dirichlet(weights, 300) for weights in ((2, 1, 1, 3), (1, 4, 2, 2)))
+            else:
+                source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + 2 + rng.random(k) for _ in "st")
+            if "twice" in what:  # no variance along (1, -1, 0, ...): an epsilon off the diagonal is no help there
+                source[:, 1::2], target[:, 1::2] = source[:, ::2], target[:, ::2]
+            _judge_aligned(numbers(align(source, target[:200], 1e-6), "the result"), source, target[:200], what)
+    cases.tell()
+    for k, epsilon in ((3, 0.5), (2, 2.0)):
+        source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + rng.random(k) for _ in "st")
+        got = numbers(align(source, target[:200], epsilon), "the result")
+        _judge_epsilon(got, source, target[:200], epsilon)
+
+
+def _judge_epsilon(got, source, target, epsilon):
+    """Whatever the roots, the matrix turns the source's covariance with epsilon into the target's with epsilon."""
+    if got.shape != source.shape or not np.isfinite(got).all():
+        raise Wrong(f"with epsilon = {epsilon:g} some numbers are missing or not finite.")
+    matrix = np.linalg.lstsq(source - source.mean(0), got - got.mean(0))[0]
+    before, wanted, small = spread(source), spread(target), epsilon * np.eye(source.shape[1])
+
+    def turned(before, wanted):
+        return near(matrix.T @ before @ matrix, wanted)
+
+    if turned(before + small, wanted + small):
+        return
+    floors = ((values.clip(epsilon) * axes) @ axes.T for values, axes in map(np.linalg.eigh, (before, wanted)))
+    for there, message in (
+        (turned(before, wanted), "`epsilon` makes no difference: it belongs on the diagonals of both covariances."),
+        (turned(before + small, wanted), "epsilon is on the source's diagonal only: add it to the target's, too."),
+        (turned(before, wanted + small), "epsilon is on the target's diagonal only: add it to the source's, too."),
+        (turned(*floors), "epsilon is the least variance with you: add it to every entry of both diagonals."),
+    ):
+        if there:
+            raise Wrong(message)
+    raise Wrong(f"with epsilon = {epsilon:g} the matrix is another: add epsilon * I to both covariances, as they are.")
 
 
 def _judge_aligned(got, source, target, what):
@@ -307,61 +371,73 @@ def _judge_aligned(got, source, target, what):
 )
 def judge_fuse(fuse):
     rng = np.random.default_rng(54)
-    for counts, size, k in (([3, 1, 12, 40], 4, 5.0), ([0, 2, 7, 0, 1], 3, 2.5), ([0, 0], 6, 8)):
-        counts = np.array(counts)
-        own, over = rng.normal(size=(2, len(counts), size))
-        own[counts == 0] = np.nan
-        n, known = counts[:, None], np.nan_to_num(own)
-        gate = n / (n + k)
-        right = gate * known + (1 - gate) * over
-        across = np.where(counts > 0, counts / (counts + k), 0)
-        square = across * known + (1 - across) * over if size == len(counts) else right
-        one, total = counts.mean() / (counts.mean() + k), max(counts.sum(), 1)
-        norm = length(known) / (length(known) + k)
+    cases = Cases()
+    for counts, size, k in (
+        ([3, 1, 12, 40], 4, 5.0),
+        ([0, 2, 7, 0, 1], 3, 2.5),
+        ([0, 0], 6, 8),
+        ([1, 0, 2000], 2, 0.25),
+    ):
+        with cases:
+            counts = np.array(counts)
+            own, over = rng.normal(size=(2, len(counts), size))
+            own[counts == 0] = np.nan
+            n, known = counts[:, None], np.nan_to_num(own)
+            gate = n / (n + k)
+            right = gate * known + (1 - gate) * over
+            across = np.where(counts > 0, counts / (counts + k), 0)
+            square = across * known + (1 - across) * over if size == len(counts) else right
+            one, total = counts.mean() / (counts.mean() + k), max(counts.sum(), 1)
+            norm = length(known) / (length(known) + k)
 
-        def mix(weight, known=known, over=over):
-            return weight * known + (1 - weight) * over
+            def mix(weight, known=known, over=over):
+                return weight * known + (1 - weight) * over
 
-        compare(
-            fuse(own, counts, over, k),
-            right,
-            "the fused vectors",
-            (mix(1 - gate), "the gate is swapped: the own vector gets n / (n + k), more with every event."),
-            (
-                np.where(n > 0, right, np.nan),
-                "NaN leaks: 0 times NaN is NaN, so a gate of 0 does not shut it out. Choose with np.where.",
-            ),
-            (
-                np.where(n > 0, right, 0),
-                "a user without events gets zeros: for her the transferred vector is all there is.",
-            ),
-            (mix(one), "all users have one gate: each has her own n."),
-            (square, "user j's gate weighs column j: give the gates a second axis, gate[:, None]."),
-            (mix(norm), "your gate looks at how long the vector is: n is the number of events."),
-            *(
-                (value, "you take the own vector from the first event on: one event would silence all that came over.")
-                for value in (np.where(n > 0, known, over), known, own)
-            ),
-            (np.where(n >= k, known, over), "you switch at k events: asked is a gate that opens bit by bit."),
-            (mix(np.minimum(n / k, 1)), "your gate is n / k, full at k events: n / (n + k) is half open there."),
-            (mix(n / (n + 1)), "your gate is n / (n + 1) whatever k is."),
-            (
-                mix(gate**0.5),
-                "you took the root of the gate, so that it is half open at k / 3 events: n / (n + k) is at k events.",
-            ),
-            (mix(1 - np.exp(-n / k)), "your gate opens exponentially: asked is n / (n + k)."),
-            (
-                mix(n / total),
-                "your gate is the user's share of all events: another user's events are no matter to her.",
-            ),
-            (mix(n / max(counts.max(), 1)), "your gate compares with the busiest user: asked is n / (n + k)."),
-            (mix(0.5), "you take the plain mean: the weight of the own vector grows with n."),
-            (known + over, "you add the two: weigh them, so that the weights sum to 1."),
-            (gate * known + over, "the transferred vector keeps its full weight: it gets 1 - gate."),
-            (n * known + k * over, "divide by n + k, or the vector grows with every event."),
-            (gate * known, "what came over is left out: add (1 - gate) times it."),
-            (over, "these are the transferred vectors alone."),
-        )
+            compare(
+                fuse(own, counts, over, k),
+                right,
+                "the fused vectors",
+                (mix(1 - gate), "the gate is swapped: the own vector gets n / (n + k), more with every event."),
+                (
+                    np.where(n > 0, right, np.nan),
+                    "NaN leaks: 0 times NaN is NaN, so a gate of 0 does not shut it out. Choose with np.where.",
+                ),
+                (
+                    np.where(n > 0, right, 0),
+                    "a user without events gets zeros: for her the transferred vector is all there is.",
+                ),
+                (mix(one), "all users have one gate: each has her own n."),
+                (square, "user j's gate weighs column j: give the gates a second axis, gate[:, None]."),
+                (mix(norm), "your gate looks at how long the vector is: n is the number of events."),
+                *(
+                    (
+                        value,
+                        "you take the own vector from the first event on: one event would silence all that came over.",
+                    )
+                    for value in (np.where(n > 0, known, over), known, own)
+                ),
+                (np.where(n >= k, known, over), "you switch at k events: asked is a gate that opens bit by bit."),
+                (mix(np.minimum(n / k, 1)), "your gate is n / k, full at k events: n / (n + k) is half open there."),
+                (mix(n / (n + 1)), "your gate is n / (n + 1) whatever k is."),
+                (
+                    mix(gate**0.5),
+                    "you took the root of the gate, so that it is half open at k / 3 events: n / (n + k) is at k "
+                    "events.",
+                ),
+                (mix(1 - np.exp(-n / k)), "your gate opens exponentially: asked is n / (n + k)."),
+                (
+                    mix(n / total),
+                    "your gate is the user's share of all events: another user's events are no matter to her.",
+                ),
+                (mix(n / max(counts.max(), 1)), "your gate compares with the busiest user: asked is n / (n + k)."),
+                (mix(0.5), "you take the plain mean: the weight of the own vector grows with n."),
+                (known + over, "you add the two: weigh them, so that the weights sum to 1."),
+                (gate * known + over, "the transferred vector keeps its full weight: it gets 1 - gate."),
+                (n * known + k * over, "divide by n + k, or the vector grows with every event."),
+                (gate * known, "what came over is left out: add (1 - gate) times it."),
+                (over, "these are the transferred vectors alone."),
+            )
+    cases.tell()
 
 
 @exercise(
@@ -378,31 +454,40 @@ def judge_fuse(fuse):
     ),
 )
 def judge_share(share_of_gain):
+    cases = Cases()
     for users, share, seed in ((60, 0.6, 1), (40, -0.4, 2), (50, 1.3, 3)):
-        rng = np.random.default_rng(540 + seed)
-        level = rng.beta(2, 2, users) * 0.6
-        baseline = level + 0.03 * rng.normal(size=users)
-        oracle = level + 0.2 + 0.1 * rng.normal(size=users)
-        oracle = np.where(abs(oracle - baseline) < 0.02, baseline + 0.02, oracle)
-        transfer = level + 0.2 * share + 0.1 * rng.normal(size=users)
-        _judge_interval(share_of_gain, transfer, baseline, oracle)
+        with cases:
+            rng = np.random.default_rng(540 + seed)
+            level = rng.beta(2, 2, users) * 0.6
+            baseline = level + 0.03 * rng.normal(size=users)
+            oracle = level + 0.2 + 0.1 * rng.normal(size=users)
+            oracle = np.where(abs(oracle - baseline) < 0.02, baseline + 0.02, oracle)
+            transfer = level + 0.2 * share + 0.1 * rng.normal(size=users)
+            _judge_interval(share_of_gain, transfer, baseline, oracle)
+    for users, seed in ((16, 3), (20, 3)):  # two users make most of the gain, so the interval lies askew
+        rng = np.random.default_rng(seed)
+        few = rng.lognormal(0, 2, users)
+        with cases:
+            full = 0.3 + 0.05 * rng.normal(size=users)
+            _judge_interval(share_of_gain, 0.4 * few / few.max(), np.zeros(users), full, 3000)
+    cases.tell()
     for worse, what in ((baseline - 0.1, "worse than"), (baseline, "equal to")):
         try:
             share_of_gain(transfer, baseline, worse, 10, rng)
         except Crashed as stop:
-            if not str(stop).startswith("ValueError"):
+            if not isinstance(stop.__cause__, ValueError):
                 raise Wrong(f"for an oracle {what} the baseline raise ValueError; yours stops with {stop}") from None
         else:
             raise Wrong(f"an oracle {what} the baseline leaves no gain to have a share of: raise ValueError.")
 
 
-def _judge_interval(share_of_gain, transfer, baseline, oracle):
+def _judge_interval(share_of_gain, transfer, baseline, oracle, draws=4000):
     def run(draws, seed):
         arrays = transfer, baseline, oracle
         returned = share_of_gain(*arrays, draws, np.random.default_rng(seed))
         return [numbers(part, "each result") for part in unpack(returned, "the share", "its low end", "its high end")]
 
-    got, few, again, other, single = run(4000, 1), run(50, 1), run(50, 1), run(50, 2), run(1, 1)
+    got, few, again, other, single = run(draws, 1), run(50, 1), run(50, 1), run(50, 2), run(1, 1)
     if shapes := [part.shape for part in got if part.ndim]:
         raise Wrong(f"share, low and high are one number each; one of yours has shape {shapes[0]}.")
     means = transfer.mean(), baseline.mean(), oracle.mean()
@@ -448,7 +533,10 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle):
         raise Wrong("your interval lies below the share: np.percentile counts to 100, np.quantile to 1.")
 
     rng, n = np.random.default_rng(0), len(transfer)
-    counts, second, third = rng.multinomial(n, np.full(n, 1 / n), size=(3, 10_000))
+
+    def drawn():
+        """How often each user is drawn, resample by resample."""
+        return rng.multinomial(n, np.full(n, 1 / n), size=10_000)
 
     def ratio(*drawn):
         top, floor, ceiling = (rows @ values for rows, values in zip(drawn, (transfer, baseline, oracle), strict=True))
@@ -459,32 +547,40 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle):
         left, right = np.quantile(ratios, ends)
         return max(abs(low - left), abs(high - right)) / (right - left)
 
+    counts = drawn()
     paired = ratio(counts, counts, counts)
+    curve = "you lay a normal curve over the ratios: asked are their quantiles, which lie askew as they do."
+    around = "you turn the quantiles round at the share: low and high are the quantiles themselves."
+    normal = [np.array([centre, centre]) + np.array([-1.96, 1.96]) * paired.std() for centre in (paired.mean(), share)]
+    near = [(off(each, (0, 1)), curve) for each in normal] + [(off(2 * share - paired), around)]
+    whole = "your resamples leave the oracle's gain as it was: resample it too."
+    near.append((off(counts @ (transfer - baseline) / n / gain), whole))
     if off(paired) < 0.05:  # 4,000 draws place an end to within .04 standard errors; a 95% interval has 4 of these
+        fits(*(message for distance, message in near if distance < 0.05))
         return
     anew = "you draw the users anew for each array: what a user has in common in all three is lost. Draw once."
     ends = ": take 2.5% off each end."
-    distance, message = min(
-        (off(ratio(counts, second, third)), anew),
-        (off(ratio(counts, counts, third)), anew),
-        (off(ratio(counts, second, second)), anew),
+    second, third = drawn(), drawn()
+    named = sorted(
         (
-            off(counts @ (transfer - baseline) / n / gain),
-            "your resamples leave the oracle's gain as it was: resample it too.",
-        ),
-        (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
-        (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
-        (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
-        (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),
-        (off(paired, (0.25, 0.75)), "your interval holds the middle half" + ends),
-        (
-            off(paired, (0, 1)) / 4,
-            "these are the least and the largest ratio, which drift apart with more draws: take quantiles.",
-        ),
+            (off(ratio(counts, second, third)), anew),
+            (off(ratio(counts, counts, third)), anew),
+            (off(ratio(counts, second, second)), anew),
+            (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
+            *near,
+            (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
+            (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
+            (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),
+            (off(paired, (0.25, 0.75)), "your interval holds the middle half" + ends),
+        )
     )
+    if off(paired, (0, 1)) < 0.2:
+        named.append(
+            (0, "these are the least and the largest ratio, which drift apart with more draws: take quantiles.")
+        )
     left, right = np.quantile(paired, (0.025, 0.975))
     about = f"the interval should run from about {left:.2f} to {right:.2f}; yours from {low:.2f} to {high:.2f}."
-    raise Wrong(message if distance < 0.05 else about)
+    wrong(about, *(message for distance, message in named if distance < 0.05))
 
 
 @exercise(
