@@ -1,0 +1,166 @@
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from recsys_helpers import files
+
+OLD, NEW = b"old\n" * 1000, b"new\n" * 2000
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "kept.json"
+    path.write_bytes(OLD)
+    return path
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def start(program: str, *arguments) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+
+
+def test_the_file_changes_as_a_whole_when_the_block_ends(path):
+    with files.replacing(path) as file:
+        file.write(NEW)
+        file.flush()
+        assert path.read_bytes() == OLD
+    assert path.read_bytes() == NEW and names(path.parent) == ["kept.json"]
+
+
+def test_folders_are_made_and_text_is_utf_8(tmp_path):
+    files.write_json(tmp_path / "a" / "b" / "rows.json", [{"电影": 1}])
+    assert (tmp_path / "a" / "b" / "rows.json").read_text("utf-8") == '[\n {\n  "电影": 1\n }\n]\n'
+
+
+@pytest.mark.parametrize("when", ["write", "flush to the disk", "rename"])
+def test_a_full_disk_leaves_the_old_file_or_none(path, monkeypatch, when):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if when != "write":
+        monkeypatch.setattr(files.os, {"flush to the disk": "fsync", "rename": "replace"}[when], full)
+    for target in (path, path.with_name("new.json")):
+        with pytest.raises(OSError, match="No space left"), files.replacing(target) as file:
+            file.write(NEW[:100])
+            if when == "write":
+                full()
+    assert path.read_bytes() == OLD and names(path.parent) == ["kept.json"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_error_in_the_block_leaves_the_old_file(path, error):
+    with pytest.raises(error), files.replacing(path) as file:
+        file.write(NEW[:100])
+        raise error
+    assert path.read_bytes() == OLD and names(path.parent) == ["kept.json"]
+
+
+HANGS = """
+import sys, time
+from recsys_helpers.files import replacing
+with replacing(sys.argv[1]) as file:
+    file.write(b"new")
+    file.flush()
+    print("in the middle", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_writer_leaves_the_old_file_and_its_rest_goes_after_a_day(path):
+    writer = start(HANGS, path)
+    assert writer.stdout.readline() == "in the middle\n"
+    writer.kill()
+    writer.communicate()
+    assert writer.returncode == -signal.SIGKILL and path.read_bytes() == OLD
+    (left,) = [name for name in names(path.parent) if name != "kept.json"]
+    files.write_bytes(path, NEW)
+    assert path.read_bytes() == NEW and names(path.parent) == [left, "kept.json"]  # it may belong to a living writer
+    os.utime(path.with_name(left), (time.time() - 2 * files.DAY,) * 2)
+    files.write_bytes(path, OLD)
+    assert names(path.parent) == ["kept.json"]
+
+
+MANY = """
+import sys
+from recsys_helpers.files import write_bytes
+for _ in range(100):
+    write_bytes(sys.argv[1], sys.argv[2].encode() * 100_000)
+"""
+
+
+def test_two_writers_at_once_and_a_reader_see_whole_files(path):
+    files.write_bytes(path, b"a" * 100_000)
+    writers = [start(MANY, path, letter) for letter in "ab"]
+    contents = set()
+    while any(writer.poll() is None for writer in writers):
+        contents.add(path.read_bytes())
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert contents <= {b"a" * 100_000, b"b" * 100_000} and names(path.parent) == ["kept.json"]
+    for writer in writers:
+        writer.stdout.close()
+
+
+def test_two_writers_in_one_process_do_not_meet(path):
+    with files.replacing(path) as first, files.replacing(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert path.read_bytes() == b"first" and names(path.parent) == ["kept.json"]  # the second block ends earlier
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        files.write_text(tmp_path / "new.txt", "new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.txt").stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o755])
+def test_an_old_file_keeps_its_permissions_from_the_first_byte(path, mode):
+    path.chmod(mode)
+    with files.replacing(path) as file:
+        file.write(NEW)
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode
+    assert stat.S_IMODE(path.stat().st_mode) == mode and path.read_bytes() == NEW
+
+
+def test_writing_leaves_the_umask_of_other_threads_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask belongs to the whole process"))
+    files.write_text(tmp_path / "new.txt", "new")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a link needs rights on Windows")
+def test_a_link_stays_and_its_target_is_replaced(path, tmp_path):
+    (tmp_path / "links").mkdir()
+    link, dangling = tmp_path / "links" / "link.json", tmp_path / "links" / "dangling.json"
+    link.symlink_to("../kept.json")
+    dangling.symlink_to(tmp_path / "elsewhere" / "new.json")
+    for place in (link, dangling):
+        files.write_bytes(place, NEW)
+        assert place.is_symlink() and place.read_bytes() == NEW
+    assert path.read_bytes() == NEW and not path.is_symlink()
+    assert names(link.parent) == ["dangling.json", "link.json"] and names(tmp_path / "elsewhere") == ["new.json"]
+
+
+def test_threads_write_different_files_of_a_new_folder(tmp_path):
+    targets = [tmp_path / "new" / f"{number}.txt" for number in range(8)]
+    threads = [threading.Thread(target=files.write_text, args=(target, "x")) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names(tmp_path / "new") == [target.name for target in targets]
