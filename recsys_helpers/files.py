@@ -4,12 +4,16 @@ import glob
 import json
 import os
 import secrets
+import shutil
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+import psutil
 
 DAY = 24 * 3600  # seconds
 
@@ -26,9 +30,7 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         OSError: the folder cannot be written, or the disk is full; `path` is as it was.
     """
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
+    scratch = _beside(path)
     try:
         with open(scratch, "xb") as file:
             if path.exists():
@@ -42,12 +44,33 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         raise
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed writers of this file left; younger than a day it may belong to one that still writes."""
+@contextmanager
+def scratch_folder(path: Path | str) -> Iterator[Path]:
+    """A folder beside `path` for what is needed to make it; it goes in the end, whatever happens.
+
+    Raises OSError if the folder of `path` cannot be written.
+    """
+    scratch = _beside(Path(os.path.realpath(path)))
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed.
+
+    Another machine may share the folder, so its leftovers go by age alone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = f".{path.name}-{socket.gethostname()}-"  # then the process id
     for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
-        with suppress(OSError):  # another process was first, or may and this one may not
-            if left.stat().st_mtime < time.time() - DAY:
-                left.unlink()
+        pid = left.name.removeprefix(start).split("-")[0]
+        with suppress(OSError):  # another process was first, or has the right that this one has not
+            if (pid.isdigit() and not psutil.pid_exists(int(pid))) or left.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f"{start}{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:

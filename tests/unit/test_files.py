@@ -76,17 +76,38 @@ with replacing(sys.argv[1]) as file:
 """
 
 
-def test_a_killed_writer_leaves_the_old_file_and_its_rest_goes_after_a_day(path):
-    writer = start(HANGS, path)
-    assert writer.stdout.readline() == "in the middle\n"
-    writer.kill()
-    writer.communicate()
-    assert writer.returncode == -signal.SIGKILL and path.read_bytes() == OLD
-    (left,) = [name for name in names(path.parent) if name != "kept.json"]
+def test_a_killed_writer_leaves_the_old_file_and_the_next_one_tidies_up(path):
+    killed, alive = start(HANGS, path), start(HANGS, path)
+    for writer in (killed, alive):
+        assert writer.stdout.readline() == "in the middle\n"
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL and path.read_bytes() == OLD and len(names(path.parent)) == 3
     files.write_bytes(path, NEW)
-    assert path.read_bytes() == NEW and names(path.parent) == [left, "kept.json"]  # it may belong to a living writer
-    os.utime(path.with_name(left), (time.time() - 2 * files.DAY,) * 2)
-    files.write_bytes(path, OLD)
+    (left,) = [name for name in names(path.parent) if name != "kept.json"]
+    assert path.read_bytes() == NEW and f"-{alive.pid}-" in left
+    alive.kill()
+    alive.communicate()
+
+
+def test_what_another_machine_left_goes_after_a_day(path):
+    left = path.with_name(".kept.json-elsewhere-1-abcd.part"), path.with_name(".kept.json-elsewhere-2-abcd.part")
+    for rest in left:
+        rest.touch()
+    os.utime(left[0], (time.time() - 2 * files.DAY,) * 2)
+    files.write_bytes(path, NEW)
+    assert names(path.parent) == [left[1].name, "kept.json"]
+
+
+def test_a_scratch_folder_goes_in_any_case(path):
+    for error in (KeyboardInterrupt, OSError):
+        with pytest.raises(error), files.scratch_folder(path) as folder:
+            (folder / "half").write_bytes(NEW)
+            raise error
+    path.with_name(".kept.json-elsewhere-1-abcd.part").mkdir()
+    os.utime(path.with_name(".kept.json-elsewhere-1-abcd.part"), (time.time() - 2 * files.DAY,) * 2)
+    with files.scratch_folder(path) as one, files.scratch_folder(path) as other:
+        assert one != other and one.parent == other.parent == path.parent
     assert names(path.parent) == ["kept.json"]
 
 
