@@ -1,3 +1,4 @@
+import ast
 import errno
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from recsys_helpers import files
+from recsys_helpers.paths import ROOT
 
 OLD, NEW = b"old\n" * 1000, b"new\n" * 2000
 
@@ -185,3 +187,39 @@ def test_threads_write_different_files_of_a_new_folder(tmp_path):
     for thread in threads:
         thread.join()
     assert names(tmp_path / "new") == [target.name for target in targets]
+
+
+OTHER_WRITERS = {
+    "recsys_helpers/files.py": "the writer itself",
+    "recsys_helpers/checks/journal.py": "appends lines",
+    "recsys_helpers/data/assets.py": "fills a scratch folder that is renamed as a whole",
+    "recsys_helpers/data/interest_world.py": "fills a scratch folder that is renamed as a whole",
+    "recsys_helpers/recommender/recommender.py": "not yet",
+    "course_tools/grading/grade.py": "fills a scratch folder that is renamed as a whole",
+    "course_tools/publish/bundle.py": "fills a scratch folder that is packed into one file",
+    "course_tools/publish/site.py": "fills a scratch folder that is renamed as a whole",
+}
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether this writes or moves a file by itself."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    owner = call.func.value.id if isinstance(getattr(call.func, "value", None), ast.Name) else ""
+    if name == "open":
+        texts = [a.value for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Constant)]
+        return owner != "os" and any(isinstance(t, str) and set(t) <= set("wxabt+") for t in texts)
+    if owner in ("os", "shutil"):
+        return name in ("replace", "rename", "renames", "move")
+    return isinstance(call.func, ast.Attribute) and name in ("write_text", "write_bytes")
+
+
+def test_no_module_writes_files_in_a_way_of_its_own():
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("recsys_helpers", "course_tools")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and writes(node)
+    }
+    assert found <= set(OTHER_WRITERS), f"use recsys_helpers.files: {sorted(found - set(OTHER_WRITERS))}"
+    assert "recsys_helpers/files.py" in found
