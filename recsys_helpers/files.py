@@ -1,57 +1,89 @@
 """The one way in which the course writes a file: whole, or not at all."""
 
+import glob
 import json
 import os
-import tempfile
+import secrets
+import shutil
+import socket
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
+DAY = 24 * 3600  # seconds
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A file to write into, which takes the place of `path` when the block ends well; its folder is made.
 
     Until then it lies beside it under a name of its own, so that several processes can write at once, and a killed one
-    leaves what was there as it was. What it wrote is on the disk before the old file goes.
+    leaves what was there as it was. What it wrote is on the disk before the old file goes. A file that was there keeps
+    its permissions, a new one gets the usual ones. A symbolic link stays, and the file that it points to is replaced.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full; `path` is as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, scratch = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+    path = Path(os.path.realpath(path))
+    scratch = _beside(path)
     try:
-        with os.fdopen(number, "wb") as file:
+        with open(scratch, "xb") as file:
+            if path.exists():
+                os.chmod(scratch, stat.S_IMODE(path.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(scratch, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         os.replace(scratch, path)
     except BaseException:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    """Of this process; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+@contextmanager
+def scratch_folder(path: Path | str) -> Iterator[Path]:
+    """A folder beside `path` for what is needed to make it; it goes in the end, whatever happens.
+
+    Raises OSError if the folder of `path` cannot be written.
+    """
+    scratch = _beside(Path(os.path.realpath(path)))
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def _beside(path: Path) -> Path:
+    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed.
+
+    Another machine may share the folder, so its leftovers go by age alone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = f".{path.name}-{socket.gethostname()}-"  # then the process id
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
+        pid = left.name.removeprefix(start).split("-")[0]
+        with suppress(OSError):  # another process was first, or has the right that this one has not
+            if (pid.isdigit() and not psutil.pid_exists(int(pid))) or left.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f"{start}{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
     """Write a whole file or nothing; OSError as in `replacing`."""
     with replacing(path) as file:
         file.write(content)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path | str, text: str) -> None:
     """Write a whole file in UTF-8 or nothing; OSError as in `replacing`."""
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path: Path, value: list | dict) -> None:
+def write_json(path: Path | str, value: list | dict) -> None:
     """Write rows or a dictionary as JSON, a whole file or nothing; OSError as in `replacing`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -10,6 +10,7 @@ from recsys_helpers.checks import language
 from recsys_helpers.checks.catalogue import LOCALE, empty_catalogue, lookup, read_catalogue
 from recsys_helpers.course import notebooks
 from recsys_helpers.course.chinese import KINDS, split
+from recsys_helpers.files import replacing
 from recsys_helpers.paths import ROOT
 
 CHECKS = language.CATALOGUE
@@ -69,8 +70,7 @@ def update(name: str) -> list[str]:
         new[english] = message
         if lookup(new, context, english) is None:
             waiting.append(context)
-    LOCALE.mkdir(parents=True, exist_ok=True)
-    with (LOCALE / f"{name}.po").open("wb") as file:
+    with replacing(LOCALE / f"{name}.po") as file:
         write_po(file, new, width=0, include_previous=True)
     return waiting
 

@@ -6,7 +6,6 @@ archive is a plain tar: wheels are compressed already, and tar unpacks it everyw
 """
 
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from recsys_helpers.data import assets
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import replacing, scratch_folder
 from recsys_helpers.paths import ROOT
 
 WHEELS = 1.0e9  # bytes, somewhat more than the wheels took when measured
@@ -91,30 +91,23 @@ def make(out: Path | None = None) -> Path:
     """
     out = (out or ROOT / "build" / f"course-{TAG}.tar").absolute()
     files = _course_files()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch, archive = out.with_suffix(".parts"), out.with_suffix(".part")
-    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
-    archive.unlink(missing_ok=True)
-    _require_space(out.parent, files)
     try:
-        wheels = scratch / OFFLINE / "wheels"
-        wheels.mkdir(parents=True)
-        _collect_wheels(wheels)
-        (scratch / OFFLINE / "README.txt").write_text(README, "utf-8")
-        (scratch / "setup.sh").write_text(SETUP, "utf-8")
-        content = {name: ROOT / name for name in files}
-        content |= {str(path.relative_to(scratch)): path for path in sorted(scratch.rglob("*")) if path.is_file()}
-        manifest = scratch / OFFLINE / "MANIFEST.sha256"
-        manifest.write_text("".join(f"{_sha256(path)}  {name}\n" for name, path in content.items()), "utf-8")
-        with tarfile.open(archive, "w") as tar:
-            for name, path in {**content, f"{OFFLINE}/{manifest.name}": manifest}.items():
-                tar.add(path, f"{FOLDER}/{name}", filter=_anonymous)
-        os.replace(archive, out)
+        with scratch_folder(out) as scratch:
+            _require_space(out.parent, files)
+            wheels = scratch / OFFLINE / "wheels"
+            wheels.mkdir(parents=True)
+            _collect_wheels(wheels)
+            (scratch / OFFLINE / "README.txt").write_text(README, "utf-8")
+            (scratch / "setup.sh").write_text(SETUP, "utf-8")
+            content = {name: ROOT / name for name in files}
+            content |= {str(path.relative_to(scratch)): path for path in sorted(scratch.rglob("*")) if path.is_file()}
+            manifest = scratch / OFFLINE / "MANIFEST.sha256"
+            manifest.write_text("".join(f"{_sha256(path)}  {name}\n" for name, path in content.items()), "utf-8")
+            with replacing(out) as archive, tarfile.open(fileobj=archive, mode="w") as tar:
+                for name, path in {**content, f"{OFFLINE}/{manifest.name}": manifest}.items():
+                    tar.add(path, f"{FOLDER}/{name}", filter=_anonymous)
     except OSError as error:
         raise CourseError(f"The bundle could not be written to {out.parent} ({error.strerror or error}).") from error
-    finally:
-        archive.unlink(missing_ok=True)
-        shutil.rmtree(scratch, ignore_errors=True)
     return out
 
 

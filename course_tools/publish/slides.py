@@ -9,7 +9,6 @@ until key C. Set-up cells and pointers to exercises are left out. Nothing is exe
 import ast
 import html
 import math
-import os
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from course_tools.publish.mathml import CSS as MATH_CSS
 from course_tools.publish.mathml import copy_letters, mathml
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import write_text
 from recsys_helpers.paths import ROOT, package_folder
 
 WORDS = 45  # of a paragraph, at most, unless its first sentence is longer
@@ -58,9 +58,9 @@ def make(names: list[str] | None = None, out: Path | None = None) -> list[Path]:
     decks = []
     for path in paths:
         deck = out / f"{path.stem}.html"
-        _write(deck, render(notebooks.read(path)))
+        write_text(deck, render(notebooks.read(path)))
         decks.append(deck)
-    _write(out / "index.html", _index(out))
+    write_text(out / "index.html", _index(out))
     return decks
 
 
@@ -316,11 +316,11 @@ def _copy_parts(folder: Path) -> None:
         else:
             shutil.copy(source, folder)
     copy_letters(folder)
-    _write(
+    write_text(
         folder / "course.css",
         MATH_CSS + _template("slides.css") + HtmlFormatter(style="default").get_style_defs(".highlight"),
     )
-    _write(folder / "course.js", _template("slides.js"))
+    write_text(folder / "course.js", _template("slides.js"))
 
 
 def _index(folder: Path) -> str:
@@ -338,12 +338,6 @@ def _index(folder: Path) -> str:
 {"".join(rows)}
 </ol><p>{html.escape(KEYS)}</p></body></html>
 """
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_suffix(".part")
-    scratch.write_text(text, "utf-8")
-    os.replace(scratch, path)
 
 
 def _template(name: str) -> str:

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from recsys_helpers.data.assets import verify
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import write_text
 from recsys_helpers.paths import INSTALL, datasets_dir, home
 
 if TYPE_CHECKING:
@@ -201,9 +202,7 @@ def class_report(folder: Path | None = None, host: bool = False) -> int:
     text = yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=110)
     path = (folder or Path.cwd()) / f"class_report_{report['course class report']}.txt"
     try:
-        scratch = path.with_suffix(".part")
-        scratch.write_text(text, "utf-8")
-        os.replace(scratch, path)
+        write_text(path, text)
     except OSError as error:
         reason = error.strerror or error
         raise CourseError(f"{path} cannot be written ({reason}): go to a folder of your own and call again.") from error

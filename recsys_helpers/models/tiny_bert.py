@@ -20,6 +20,7 @@ import typer
 
 from recsys_helpers.data.comments import pretraining_corpus
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import write_text
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 HELD_OUT = 0.1  # share of the corpus on which each epoch is judged
@@ -149,7 +150,7 @@ def main(
     """Pre-train the tiny BERT and save it as a keras-nlp preset."""
     model, report = pretrain(pretraining_corpus(sentences, seed), epochs, seed)
     model.save_to_preset(str(out))
-    (out / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_text(out / REPORT, json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Training data that stays on the disk: a Parquet file of events, of which a few row groups at a time are in memory."""
 
-import os
-import tempfile
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,12 @@ import pyarrow.parquet as pq
 from recsys_helpers.data.interest_world import WorldModel, make_items, make_users
 from recsys_helpers.data.splits import PADDING
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import replacing
+from recsys_helpers.training.fingerprint import fingerprint
 from recsys_helpers.training.fit import EpochData
 
 USER, ITEM = "user_id", "item_id"
+BLOCKS, BLOCK = 1024, 2**16  # of a file, to know it by; bytes in a block
 SCHEMA = pa.schema({USER: pa.int32(), ITEM: pa.int32(), "time": pa.int32()})  # seconds, as in `InterestWorld`
 
 
@@ -26,20 +28,16 @@ def write_interactions(path: Path | str, users: int, seed: int = 7, chunk: int =
     Raises:
         CourseError: there are no users to write, or the disk does not take the file.
     """
-    path, model = Path(path).resolve(), WorldModel()
+    path, model = Path(path), WorldModel()
     if users < 1 or chunk < 1:
         raise CourseError(f"a world needs at least 1 user, and a chunk too, not {users} and {chunk}.")
     items = make_items(model, seed)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-            work = Path(scratch) / path.name
-            with pq.ParquetWriter(work, SCHEMA, write_page_checksum=True) as file:
-                for first in range(1, users + 1, chunk):
-                    _, events = make_users(model, items, first, min(first + chunk - 1, users), seed)
-                    table = pa.Table.from_pandas(events[SCHEMA.names], SCHEMA, preserve_index=False)
-                    file.write_table(table, row_group_size=len(table))
-            os.replace(work, path)
+        with replacing(path) as file, pq.ParquetWriter(file, SCHEMA, write_page_checksum=True) as writer:
+            for first in range(1, users + 1, chunk):
+                _, events = make_users(model, items, first, min(first + chunk - 1, users), seed)
+                table = pa.Table.from_pandas(events[SCHEMA.names], SCHEMA, preserve_index=False)
+                writer.write_table(table, row_group_size=len(table))
     except OSError as error:
         raise CourseError(f"{path} could not be written ({error.strerror or error})") from error
 
@@ -71,9 +69,10 @@ class ParquetWindows(EpochData):
         super().__init__(seed)
         self.path, self.length, self.batch_size, self.groups = Path(path), length, batch_size, groups
         if not self.path.is_file():
-            raise CourseError(f"there is no file {self.path}: write one with stream.write_interactions")
+            raise CourseError(f"there is no file {self.path}: write one with parquet_windows.write_interactions")
         try:
-            self.file = pq.ParquetFile(self.path, page_checksum_verification=True)
+            with self._open() as self.file:  # closed from here on, its footer is known
+                pass
         except (OSError, pa.ArrowException) as error:
             raise self._fault(f"is no Parquet file, or damaged ({str(error).splitlines()[0]})") from error
         schema = self.file.schema_arrow
@@ -98,6 +97,22 @@ class ParquetWindows(EpochData):
         self.starts = np.concatenate([[0], np.cumsum(users)])  # of each pool, in windows; the last is the end of all
         self.pool = None, None
 
+    def fingerprint(self) -> str:
+        """As of all `EpochData`; the file is known by its length, its footer, and 64 MB from all over it.
+
+        The footer has the place, size and extremes of every column of every row group. A smaller file is read whole.
+        """
+        footer, digest = self.file.metadata.serialized_size, hashlib.sha256()
+        try:
+            size = self.path.stat().st_size
+            with open(self.path, "rb") as file:
+                for start in [*range(0, size, max(BLOCK, size // BLOCKS)), max(0, size - footer)]:
+                    file.seek(start)
+                    digest.update(file.read(BLOCK if start < size - footer else footer))
+        except OSError as error:
+            raise self._fault(f"cannot be read ({error.strerror})") from error
+        return fingerprint(self.seed, self.length, self.batch_size, self.groups, size, digest.hexdigest())
+
     def __len__(self) -> int:
         return int(-(-self.starts[-1] // self.batch_size))
 
@@ -118,7 +133,10 @@ class ParquetWindows(EpochData):
         """The windows of this pool, shape (users, length + 1), shuffled; they depend on seed, epoch and number only."""
         groups = self.order[number * self.groups : (number + 1) * self.groups]
         try:
-            table = self.file.read_row_groups(groups.tolist(), columns=[USER, ITEM], use_threads=False)
+            with self._open() as file:
+                if not file.metadata.equals(self.file.metadata):
+                    raise self._fault("is another file than before")
+                table = file.read_row_groups(groups.tolist(), columns=[USER, ITEM], use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise self._fault(f"is damaged ({str(error).splitlines()[0]})") from error
         if any(column.null_count for column in table.columns):
@@ -138,5 +156,8 @@ class ParquetWindows(EpochData):
         windows[place >= events[:, None]] = PADDING
         return windows[random.permutation(len(windows))].astype("int32")
 
+    def _open(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.path, page_checksum_verification=True)
+
     def _fault(self, what: str) -> CourseError:
-        return CourseError(f"{self.path} {what}: write it anew, as stream.write_interactions does")
+        return CourseError(f"{self.path} {what}: write it anew, as parquet_windows.write_interactions does")

@@ -8,7 +8,6 @@
 The log has a row for each epoch; a run that was killed goes on from its checkpoint.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -24,7 +23,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import replacing
 from recsys_helpers.training.backend import keras
+from recsys_helpers.training.fingerprint import fingerprint, structure
 
 
 @contextmanager
@@ -55,6 +56,7 @@ class EpochData(keras.utils.PyDataset):
     """Batches drawn anew each epoch that depend on nothing but the seed and the number of the epoch.
 
     A subclass draws with `self.random` in `on_epoch_end`, which Keras calls, and ends its `__init__` with `go_to(0)`.
+    Where to read all batches is slow, it has a `fingerprint` of its own.
     Keras visits the batches in an order of its own, unless `in_order` says that jumping about costs reading anew.
     """
 
@@ -69,6 +71,11 @@ class EpochData(keras.utils.PyDataset):
         self.random = np.random.default_rng(self.seed)
         for _ in range(epoch + 1):
             self.on_epoch_end()
+
+    def fingerprint(self) -> str:
+        """A digest of the seed and of all batches of the first epoch: a checkpoint knows its data by it."""
+        self.go_to(0)
+        return fingerprint(self.seed, [fingerprint(self[index]) for index in range(len(self))])
 
 
 class Rows(EpochData):
@@ -229,9 +236,8 @@ class _Run(keras.callbacks.Callback):
 
     def resume(self, path: Path, model: keras.Model, data) -> None:
         """Read the state of an earlier call, if there is one and it is of this run; bring the data to its epoch."""
-        if not hasattr(data, "go_to") or not model.built:
+        if not isinstance(data, EpochData) or not model.built:
             raise CourseError("a checkpoint needs data derived from training.EpochData, and a model with an Input")
-        data.go_to(0)
         self.path, self.settings = path, _settings(model, data) | {"monitor": self.monitor, "patience": self.patience}
         if path.exists():
             try:  # the file's checksums find damage
@@ -254,17 +260,10 @@ class _Run(keras.callbacks.Callback):
         """The new state takes the place of the old one only when it lies safely on the disk."""
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best_weights or [])}
-        scratch = self.path.with_suffix(".part")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(scratch, "wb") as file:
+            with replacing(self.path) as file:
                 np.savez(file, state=json.dumps({"settings": self.settings, "rows": self.rows}), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, self.path)
         except OSError as error:
-            if scratch.is_file():
-                scratch.unlink()
             raise CourseError(f"the checkpoint {self.path} could not be written ({error.strerror})") from error
 
     def _variables(self) -> list:
@@ -275,22 +274,15 @@ class _Run(keras.callbacks.Callback):
 
 
 def _settings(model: keras.Model, data) -> dict[str, str]:
-    """Fingerprints of what a run is made of; a seed shows in the first batch."""
-
-    def fingerprint(*parts) -> str:
-        text = re.sub(r'_\d+"', '"', json.dumps(parts, default=str))  # Keras counts names on: "dense", "dense_1", ...
-        return hashlib.sha256(text.encode()).hexdigest()
-
+    """Fingerprints of what a run is made of."""
     try:
-        config, compiled = model.get_config(), model.get_compile_config()
+        compiled = model.get_compile_config()
     except NotImplementedError as error:
-        raise CourseError("a checkpoint needs a model, loss and optimizer that all have `get_config`") from error
-    variables = [(variable.shape, variable.trainable) for variable in model.variables]
-    first = [np.asarray(array).tobytes().hex() for array in keras.tree.flatten(data[0])]
+        raise CourseError("a checkpoint needs a loss and an optimizer that have `get_config`") from error
     return {
-        "model": fingerprint(config, variables),
-        "optimizer or loss": fingerprint(compiled),
-        "data or seed": fingerprint(len(data), first),
+        "model": fingerprint(structure(model)),
+        "optimizer or loss": fingerprint(compiled, model.loss),
+        "data or seed": data.fingerprint(),
     }
 
 

@@ -30,7 +30,7 @@ from recbole_speed import BUILD, ROOT, clocks, environment, use_two_cores
 
 from course_tools.author.readme import write_region
 from recsys_helpers.errors import CourseError
-from recsys_helpers.files import write_json
+from recsys_helpers.files import write_json, write_text
 from recsys_helpers.paths import MEASURED
 
 PEER = "sentence-transformers==6.2.0"
@@ -98,8 +98,7 @@ def main(
     store, page = MEASURED, ROOT / "docs" / "performance.md"
     if out:
         store, page = out, out / "performance.md"
-        out.mkdir(parents=True, exist_ok=True)
-        page.write_text("<!-- floor: begin -->\n<!-- floor: end -->\n")
+        write_text(page, "<!-- floor: begin -->\n<!-- floor: end -->\n")
     if smoke:
         rounds, encodings = 2, 1
     logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of many functions, which are meant here

@@ -25,7 +25,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.bootstrap import bootstrap_interval
 from recsys_helpers.evaluation.ranks import ndcg
 from recsys_helpers.evaluation.results import as_text
-from recsys_helpers.files import write_json
+from recsys_helpers.files import write_json, write_text
 from recsys_helpers.paths import MEASURED, ROOT
 
 HERE = Path(__file__).parent
@@ -305,7 +305,7 @@ def main(
         failed += [f"{name}: {reason}" for reason in found["failed"]]
     parts, text = report(folder)
     write_json(folder / "bench_gpu.json", parts)
-    (folder / "bench_gpu.md").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "bench_gpu.md", text + "\n")
     if not smoke:
         write_json(MEASURED / "bench_gpu.json", parts)
         write_region(ROOT / "docs" / "performance.md", "gpu", text)

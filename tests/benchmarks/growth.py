@@ -28,7 +28,7 @@ from recbole_speed import ROOT, use_two_cores
 from course_tools.author.readme import write_region
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.leaderboard import in_child
-from recsys_helpers.files import write_json
+from recsys_helpers.files import write_json, write_text
 from recsys_helpers.models import next_item, self_attention
 from recsys_helpers.paths import MEASURED
 from recsys_helpers.recommender import retrieval
@@ -62,8 +62,7 @@ def main(
     store, page = MEASURED, ROOT / "docs" / "performance.md"
     if out:
         store, page = out, out / "performance.md"
-        out.mkdir(parents=True, exist_ok=True)
-        page.write_text("<!-- growth: begin -->\n<!-- growth: end -->\n", encoding="utf-8")
+        write_text(page, "<!-- growth: begin -->\n<!-- growth: end -->\n")
     world = world_rows(worlds, (out or ROOT / "build") / "growth", steps, rounds, run)
     catalogue = catalogue_rows(powers(smallest, items), run)
     settings = {"users at 1x": users, "steps": steps, "rounds": rounds, "windows a step": 64, "length": LENGTH}

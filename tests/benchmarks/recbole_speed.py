@@ -27,6 +27,7 @@ from course_tools.author.readme import write_readme
 from recsys_helpers.data.movielens import load_movielens
 from recsys_helpers.data.splits import NextItemSplit, leave_one_out
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import replacing, write_json
 from recsys_helpers.paths import MEASURED, ROOT
 
 BUILD = ROOT / "build"
@@ -66,7 +67,7 @@ def main(
         rows.append({"model": name, "library": "this course", **ours, **ratios})
     table = pd.DataFrame(rows).rename(columns={NDCG: f"{NDCG} validation", "epoch": "epochs"})
     table = table.round({f"{NDCG} validation": 4, "seconds": 1, "cpu": 1, "ratio": 1, "CPU ratio": 1})
-    (MEASURED / "recbole_speed.json").write_text(json.dumps(table.to_dict("records"), indent=1) + "\n")
+    write_json(MEASURED / "recbole_speed.json", table.to_dict("records"))
     write_readme()
     print(table.to_string(index=False))
     slow = [f"{row['model']} {row['ratio']:.1f}" for row in rows[1::2] if row["ratio"] < TIMES_FASTER]
@@ -108,18 +109,18 @@ def environment(name: str, requirements: list[str]) -> Path:
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--log", log, *requirements]
     if subprocess.run(pip, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         raise CourseError(f"pip could not install {requirements[0]}: see {log}")
-    stamp.write_text(json.dumps(requirements))
+    write_json(stamp, requirements)
     return python
 
 
 def write_films(split: NextItemSplit) -> Path:
     """The split in RecBole's format; returns its data folder."""
     folder = BUILD / "recbole"
-    (folder / "films").mkdir(parents=True, exist_ok=True)
     places = [(user, item, place) for user, items in enumerate(split.sequences) for place, item in enumerate(items)]
     # the place stands for the time: RecBole's has 32 bits, and would not keep ties in the order of the file
     header = ["user_id:token", "item_id:token", "time:float"]
-    pd.DataFrame(places, columns=header).to_csv(folder / "films" / "films.inter", sep="\t", index=False)
+    with replacing(folder / "films" / "films.inter") as file:
+        pd.DataFrame(places, columns=header).to_csv(file, sep="\t", index=False)
     return folder
 
 

@@ -249,7 +249,7 @@ def test_a_killed_bundle_leaves_no_archive_and_the_next_one_tidies_up(toy, tmp_p
     program = f"""
 import time
 from pathlib import Path
-from recsys_helpers import bundle
+from course_tools.publish import bundle
 bundle.ROOT = Path({str(toy.root)!r})
 def slow(folder):
     (folder / "half.whl").touch()

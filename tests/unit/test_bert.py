@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,38 @@ def test_the_cache_knows_texts_pooling_and_weights(tiny, tmp_path, monkeypatch):
     with pytest.raises(pytest.fail.Exception):
         tiny.encode(TEXTS)
     tiny.backbone.set_weights(weights)
+
+
+def test_the_weights_are_hashed_once_and_again_after_each_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    encoder, hashed = bert.load_encoder("tiny"), []
+    get = encoder.backbone.get_weights
+    monkeypatch.setattr(encoder.backbone, "get_weights", lambda: hashed.append(1) or get())
+    for texts in (TEXTS, TEXTS[:2], TEXTS, TEXTS[:1]):
+        encoder.encode(texts)
+    assert len(hashed) == 1 and len(list((tmp_path / "vectors").iterdir())) == 3
+    weights = b"".join(weight.tobytes() for weight in get())
+    assert encoder._weights_digest() == hashlib.sha256(weights).hexdigest()
+    for variable in (encoder.backbone.weights[0], encoder.backbone.weights[-1]):
+        changed = keras.ops.convert_to_numpy(variable).copy()
+        changed.flat[-1] += 1e-6  # a single number
+        variable.assign(changed)
+        hashed.clear()
+        encoder.encode(TEXTS)
+        encoder.encode(TEXTS)
+        assert len(hashed) == 1
+    assert len(list((tmp_path / "vectors").iterdir())) == 5
+
+
+def test_a_trained_encoder_is_another_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    encoder = bert.load_encoder("tiny")
+    before = encoder.encode(TEXTS)
+    model = bert.fine_tuning_model(encoder, classes=2, frozen_blocks=1)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(bert.TextBatches(encoder, TEXTS, np.array([0, 1, 0, 1])), verbose=0)
+    assert np.array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS, cache=False))
+    assert not np.array_equal(encoder.encode(TEXTS), before)
 
 
 def test_a_text_longer_than_the_encoder_is_cut_and_still_ends_with_sep(tiny):

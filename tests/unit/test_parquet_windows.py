@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -129,16 +130,15 @@ def test_what_is_drawn_inside_a_pool_depends_on_epoch_and_seed(tmp_path):
 
 def test_only_a_pool_of_row_groups_is_read_and_nothing_twice(numbered, monkeypatch):
     data, reads = parquet_windows.ParquetWindows(numbered, LENGTH, batch_size=4, groups=2), []
-    read = data.file.read_row_groups
+    read = pq.ParquetFile.read_row_groups
 
-    class Spy:
-        def read_row_groups(self, groups, columns, use_threads):
-            reads.append(groups)
-            table = read(groups, columns=columns, use_threads=use_threads)
-            assert table.column_names == ["user_id", "item_id"]
-            return table
+    def spy(file, groups, columns, use_threads):
+        reads.append(groups)
+        table = read(file, groups, columns=columns, use_threads=use_threads)
+        assert table.column_names == ["user_id", "item_id"]
+        return table
 
-    monkeypatch.setattr(data, "file", Spy())
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", spy)
     inputs, _ = all_of(data)
     assert sorted(map(len, reads)) == [1, 2, 2, 2] and sorted(np.concatenate(reads)) == list(range(7))
     assert reads != sorted(reads)
@@ -150,6 +150,55 @@ def test_only_a_pool_of_row_groups_is_read_and_nothing_twice(numbered, monkeypat
         place += size
         assert len(groups) == 1 or len({(user - 1) // 5 for user in pool[:5]}) == 2
     assert data.pool[1].nbytes <= 10 * (LENGTH + 1) * 4
+
+
+def open_files(folder: Path) -> int:
+    """How many of this process's open files lie in the folder."""
+    return sum(Path(file.path).is_relative_to(folder) for file in psutil.Process().open_files())
+
+
+def test_no_file_stays_open(numbered, tmp_path):
+    data = parquet_windows.ParquetWindows(numbered, LENGTH, batch_size=4, groups=2)
+    counts = [open_files(tmp_path)]
+    for _ in range(2):
+        counts += [open_files(tmp_path) for i in range(len(data)) if len(data[i])]
+        data.on_epoch_end()
+    data.fingerprint()
+    numbered.with_name("bad.parquet").write_bytes(numbered.read_bytes()[:-20])
+    with pytest.raises(CourseError, match="damaged"):
+        parquet_windows.ParquetWindows(numbered.with_name("bad.parquet"), LENGTH)
+    parquet_windows.write_interactions(tmp_path / "world.parquet", 20)
+    assert set(counts) == {0} and open_files(tmp_path) == 0
+    with open(numbered, "rb"):
+        assert open_files(tmp_path) == 1
+
+
+def test_a_file_that_was_replaced_is_not_read_on_as_if_it_were_the_same(tmp_path):
+    path = store(tmp_path / "world.parquet", [np.arange(1, 20)] * 10)
+    data = parquet_windows.ParquetWindows(path, LENGTH, groups=1)
+    store(path, [np.arange(1, 20)] * 10)
+    assert all_of(data)[0].max() == 18  # the same was written again
+    store(path, [np.arange(1, 30)] * 10)
+    with pytest.raises(CourseError, match="another file than before"):
+        all_of(data)
+
+
+def test_the_fingerprint_knows_file_and_settings(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    histories = [rng.integers(1, 1000, 40) for _ in range(30)]
+
+    def of(histories, **settings):
+        path = store(tmp_path / f"{rng.integers(2**40)}.parquet", histories)
+        return parquet_windows.ParquetWindows(path, **{"length": LENGTH} | settings).fingerprint()
+
+    for blocks, block in ((1024, 2**16), (4, 16)):  # the whole file, and a part of it
+        monkeypatch.setattr(parquet_windows, "BLOCKS", blocks)
+        monkeypatch.setattr(parquet_windows, "BLOCK", block)
+        known = of(histories)
+        assert known == of(histories)
+        others = [of(histories, **{name: 3}) for name in ("seed", "length", "batch_size", "groups")]
+        others += [of([*histories[:-1], histories[-1][::-1] + 1]), of([rng.permutation(items) for items in histories])]
+        assert known not in others and len(set(others)) == len(others)
 
 
 def write_table(path, **columns):
@@ -218,6 +267,14 @@ def test_training_resumes_to_the_same_weights(small, tmp_path):
     resumed = fit(model, windows_of(small), epochs=4, lines=0, checkpoint=tmp_path / "two")
     assert resumed["loss"].tolist() == log["loss"].tolist()
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), whole.get_weights(), strict=True))
+
+
+def test_a_run_on_another_file_is_refused(small, tmp_path):
+    fit(programs.transformer(), windows_of(small), epochs=1, lines=0, checkpoint=tmp_path / "run")
+    rng = np.random.default_rng(4)
+    other = store(tmp_path / "other.parquet", [rng.integers(1, programs.ITEMS + 1, 15) for _ in range(60)], group=10)
+    with pytest.raises(CourseError, match="another data or seed"):
+        fit(programs.transformer(), windows_of(other), epochs=2, lines=0, checkpoint=tmp_path / "run")
 
 
 def test_only_data_in_order_are_visited_in_order(small, monkeypatch):

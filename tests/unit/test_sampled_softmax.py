@@ -5,9 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from recsys_helpers.errors import CourseError
 from recsys_helpers.models import self_attention
-from recsys_helpers.scale import cost, data_parallel, sampled_softmax
+from recsys_helpers.scale import cost, sampled_softmax
 from recsys_helpers.training.backend import keras
 from recsys_helpers.training.fit import fit
 
@@ -130,14 +129,3 @@ def test_prefetch_fetches_while_the_step_is_computed():
     }
     took = cost.milliseconds(calls, rounds=5)
     assert took["in turns"] >= 600 and took["prefetched"] < 0.8 * took["in turns"]
-
-
-def test_an_unknown_setting_is_refused():
-    with pytest.raises(CourseError, match="'three devices' does not exist; choose one of one device, two devices"):
-        data_parallel.losses("three devices")
-
-
-def test_a_failing_process_is_named(monkeypatch):
-    monkeypatch.setattr(data_parallel.sys, "executable", "/bin/false")
-    with pytest.raises(CourseError, match="two devices: no message"):
-        data_parallel.losses("two devices")

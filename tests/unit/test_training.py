@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_helpers.errors import CourseError
-from recsys_helpers.models import bert
+from recsys_helpers.models import bert, next_item, two_towers
 from recsys_helpers.training.backend import keras
 from recsys_helpers.training.fit import Rows, _Share, fit, on_device
+
+FIT = "recsys_helpers.training.fit"  # the module; the name here is its function
 
 
 def linear(learning_rate=0.05):
@@ -54,6 +56,12 @@ def finish(process):
         process.kill()
     assert process.returncode == 0, output
     return output
+
+
+def changed_in_the_last_batch(values: np.ndarray, batch_size: int = 16) -> np.ndarray:
+    """The same values but for one, which `Rows` of seed 0 brings last: the first batches are the same."""
+    last = Rows(values, values, batch_size).order[-1]
+    return np.where(np.arange(len(values))[:, None] == last, values + 1, values)
 
 
 def arrays(path: Path) -> dict:
@@ -176,6 +184,7 @@ def test_a_run_that_patience_ended_is_finished(data, tmp_path):
         ("optimizer or loss", {"model": lambda: noisy(learning_rate=0.02)}),
         ("data or seed", {"batch_size": 8}),
         ("data or seed", {"data": lambda x, y: (x + 1, y)}),
+        ("data or seed", {"data": lambda x, y: (x, changed_in_the_last_batch(y))}),
         ("patience", {"patience": 3}),
     ],
 )
@@ -187,6 +196,41 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path, named, change):
         data = change.pop("data", lambda x, y: (x, y))(*data)
         fit(model, data, **{"epochs": 1, "batch_size": 16, "lines": 0, "checkpoint": tmp_path} | change)
     assert np.array_equal(model.get_weights()[0], before[0])
+
+
+def test_a_model_without_a_config_is_resumed_and_known(tmp_path):
+    """Lesson 03's towers hold tables of ratings, which Keras does not write into a config."""
+    random = np.random.default_rng(0)
+    ratings, features = random.normal(size=(8, 6)), random.normal(size=(8, 2))
+    users, items = random.integers(0, 8, 40), random.integers(0, 6, 40)
+    data = (users, items, np.zeros(40)), ratings[users, items]
+
+    def towers(known=ratings, width=4):
+        keras.utils.set_random_seed(0)
+        model = two_towers.two_towers(known, features, features[:6], width)
+        model.compile(keras.optimizers.Adam(1e-2), "mse")
+        return model
+
+    unbroken, model = towers(), towers()
+    fit(unbroken, data, epochs=4, lines=0, checkpoint=tmp_path / "unbroken")
+    fit(towers(), data, epochs=2, lines=0, checkpoint=tmp_path / "two")
+    fit(model, data, epochs=4, lines=0, checkpoint=tmp_path / "two")
+    assert same_weights(model, unbroken)
+    for other in (towers(known=ratings + 1), towers(width=3)):
+        with pytest.raises(CourseError, match="another model"):
+            fit(other, data, epochs=4, lines=0, checkpoint=tmp_path / "two")
+
+
+def test_a_loss_is_known_by_what_it_holds(tmp_path):
+    def model(smoothing):
+        built = programs.transformer()
+        built.compile(keras.optimizers.SGD(0.1), next_item.next_item_loss(smoothing))
+        return built
+
+    fit(model(0.1), programs.windows(), epochs=1, lines=0, checkpoint=tmp_path)
+    fit(model(0.1), programs.windows(), epochs=1, lines=0, checkpoint=tmp_path)
+    with pytest.raises(CourseError, match="another optimizer or loss"):
+        fit(model(0.2), programs.windows(), epochs=1, lines=0, checkpoint=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one byte", "not ours", "empty"])
@@ -266,6 +310,7 @@ def test_an_epoch_is_a_function_of_the_seed_and_its_number(kind):
     for number in (2, 0, 3):
         data.go_to(number)
         assert batches_of(data) == epochs[number] and batches_of(made()) == epochs[0]
+    assert data.fingerprint() == made().fingerprint()
 
 
 @given(size=st.integers(1, 40), processes=st.integers(1, 4), devices=st.integers(1, 3))
@@ -274,7 +319,7 @@ def test_processes_share_every_batch_evenly(size, processes, devices):
     with pytest.MonkeyPatch.context() as patch:
         parts = []
         for process in range(processes):
-            patch.setattr(fit, "_process", lambda process=process: (process, processes))
+            patch.setattr(f"{FIT}._process", lambda process=process: (process, processes))
             parts.append(_Share(rows, processes * devices)[0][0].tolist())
     assert len({len(part) for part in parts}) == 1 and len(parts[0]) % devices == 0
     shared = [row for part in parts for row in part]
@@ -286,7 +331,7 @@ def test_processes_share_every_batch_evenly(size, processes, devices):
     [(None, "float32"), ((7, 5), "mixed_float16"), ((8, 0), "mixed_bfloat16"), ((12, 0), "mixed_bfloat16")],
 )
 def test_precision_follows_the_device(monkeypatch, gpu, policy):
-    monkeypatch.setattr(fit, "_compute_capability", lambda: gpu)
+    monkeypatch.setattr(f"{FIT}._compute_capability", lambda: gpu)
     with pytest.raises(ZeroDivisionError), on_device():
         assert keras.config.dtype_policy().name == policy
         raise ZeroDivisionError
@@ -306,8 +351,8 @@ def test_the_settings_of_a_gpu_train_on_data_in_batches(monkeypatch):
 
     x = np.random.default_rng(0).normal(size=(100, 3)).astype("float32")
     plain = fit(model(), Rows(x, x[:, :1], batch_size=16), epochs=3, lines=0)
-    monkeypatch.setattr(fit, "_compute_capability", lambda: (8, 0))
-    monkeypatch.setattr(fit, "_peak_memory", lambda: 1.0)
+    monkeypatch.setattr(f"{FIT}._compute_capability", lambda: (8, 0))
+    monkeypatch.setattr(f"{FIT}._peak_memory", lambda: 1.0)
     mixed = model()
     log = fit(mixed, Rows(x, x[:, :1], batch_size=16), epochs=3, lines=0)
     assert mixed.steps_per_execution == 16 and int(mixed.optimizer.iterations) == 21
