@@ -1,7 +1,7 @@
 """Text vectors: a pretrained BERT turns comments and film titles into points one can compare."""
 
 import hashlib
-import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from recsys_helpers.data.assets import fetch
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import replacing
 from recsys_helpers.paths import datasets_dir, home
 from recsys_helpers.training.backend import keras, keras_nlp
 from recsys_helpers.training.fit import EpochData
@@ -67,12 +68,14 @@ class TextEncoder:
         Args:
             pooling: "mean" over the pieces that are not padding, or "cls", the first vector.
             pad_to: pad every batch to this length instead; slower, there to be compared with.
-            cache: read and write the cache folder.
+            cache: read and write the cache folder, as far as this user may.
         """
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is {pooling!r}; it has to be 'mean' or 'cls'")
-        if cache and (path := self._cache_path(texts)).exists():
-            return np.load(path)[pooling]
+        path = self._cache_path(texts) if cache else None
+        if path:
+            with suppress(OSError), np.load(path) as kept:  # it may be missing, or somebody else's
+                return kept[pooling]
         ids = self.token_ids(texts)
         order = np.argsort([len(text) for text in ids], kind="stable")
         vectors = {how: np.empty((len(ids), self.backbone.hidden_dim), dtype="float32") for how in POOLINGS}
@@ -83,8 +86,9 @@ class TextEncoder:
             for how, kept in vectors.items():
                 pooled = pool(hidden, inputs["padding_mask"], how)
                 kept[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-        if cache:
-            _save(path, vectors)
+        if path:
+            with suppress(OSError), replacing(path) as file:  # in a folder that cannot be written nothing is kept
+                np.savez(file, **vectors)
         return vectors[pooling]
 
     @cached_property
@@ -216,11 +220,3 @@ def fine_tuning_model(encoder: TextEncoder, classes: int, frozen_blocks: int, dr
     )
     logits = keras.layers.Dense(classes, dtype="float32")(keras.layers.Dropout(dropout)(pooled))
     return keras.Model(backbone.input, logits)
-
-
-def _save(path: Path, vectors: dict[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.part")
-    with open(scratch, "wb") as file:
-        np.savez(file, **vectors)
-    os.replace(scratch, path)
