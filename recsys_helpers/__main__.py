@@ -1,5 +1,8 @@
 """The command line: `python -m recsys_helpers --help`."""
 
+import codecs
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +15,9 @@ from recsys_helpers.errors import CourseError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 ASSETS = ("movielens", "minilm")
+CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+NEAREST = "nearest"
+IN_ASCII = {"✓": "x", "·": ".", "…": "..."}
 
 
 @app.command()
@@ -27,13 +33,16 @@ def fetch() -> None:
 def course(
     lesson: Annotated[list[str] | None, typer.Option(help="Only this lesson, such as 01; can be given again.")] = None,
     parameter: Annotated[list[str] | None, typer.Option("-p", help="A lesson parameter, such as seed=3.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; the course's folder build by default.")] = None,
 ) -> None:
     """Run the lessons in order on real data and show what they measured."""
     from recsys_helpers.course.run import run_course, show
+    from recsys_helpers.paths import BUILD
 
     fetch()
-    show(run_course(_parameters(parameter or []), lesson))
-    print("Executed lessons: build/course/   every measured figure: build/results.json")
+    show(run_course(_parameters(parameter or []), lesson, (out or BUILD).resolve()))
+    written = out or Path("build")
+    print(f"Executed lessons: {written / 'course'}   every measured figure: {written / 'results.json'}")
     print("Next: make lab   (or: python -m recsys_helpers lab), then open notebooks/00_orientation.ipynb")
 
 
@@ -133,6 +142,14 @@ def leaderboard(
         print("docs/measured/leaderboard.json is written; python -m course_tools readme puts it into the tables")
 
 
+def _nearest(error: UnicodeEncodeError) -> tuple[str, int]:
+    """For signs that an output cannot show: the nearest it surely can, or a question mark."""
+    return "".join(IN_ASCII.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(NEAREST, _nearest)
+
+
 def _parameters(pairs: list[str]) -> dict:
     """["seed=3", "profile=quick"] as a dictionary; whole numbers as int."""
     parameters = {}
@@ -145,13 +162,26 @@ def _parameters(pairs: list[str]) -> dict:
 
 
 def run(commands: typer.Typer) -> None:
-    """Run the command that was typed; a CourseError becomes one line and exit code 2."""
-    # Kernels inherit this, and find the packages of this interpreter.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    """Run the command that was typed.
+
+    A CourseError, a folder that cannot be written and a full disk become one line and exit code 2.
+    """
+    # JupyterLab and kernels inherit this: they find the packages and the kernel of this interpreter before others.
+    for name, first in {"PATH": Path(sys.executable).parent, "JUPYTER_PATH": Path(sys.prefix, "share/jupyter")}.items():
+        os.environ[name] = os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
+    for stream in (sys.stdout, sys.stderr):  # not every terminal has all signs
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=NEAREST)
     try:
         commands()
     except CourseError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror}{place}: free that place, or write to another (see --help)", file=sys.stderr)
         raise SystemExit(2) from None
 
 

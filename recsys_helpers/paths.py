@@ -9,6 +9,7 @@ import platformdirs
 from recsys_helpers.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"  # what commands make
 MEASURED = ROOT / "docs" / "measured"  # figures, written by runs
 INSTALL = "python -m pip install -r requirements.lock"
 

@@ -1,5 +1,6 @@
 """The course's pictures: one look, labelled axes, units, and words for those who cannot see them."""
 
+import os
 import re
 from collections.abc import Callable
 from html import escape
@@ -7,6 +8,7 @@ from html import escape
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -25,7 +27,10 @@ ALT_LENGTH = 40, 300  # characters, at least and at most
 
 
 def use_style() -> None:
-    """Quiet axes and one size of letters for every figure of the course."""
+    """Quiet axes and one size of letters for every figure of the course, which a notebook shows in any surroundings."""
+    shell = get_ipython()
+    if hasattr(shell, "kernel") and not os.environ.get("MPLBACKEND", "").startswith("module:"):
+        shell.enable_matplotlib("inline")  # clusters and containers set MPLBACKEND=agg, which shows nothing
     plt.rcParams.update(
         {
             "figure.figsize": (7.5, 3.6),

@@ -1,58 +1,75 @@
 """What a student has tried and done: a line a step in a small text file, never an answer; shown as a map of the course.
 
 The file is `.progress` in the course's folder, or what the environment variable RECSYS_PROGRESS names. With "off" the
-steps are remembered only as long as the kernel lives: so are stored, tested and graded notebooks run.
+steps are remembered only as long as the kernel lives: so are stored, tested and graded notebooks run. Nothing about the
+file stops a student: what can be read of it counts, and what cannot be written is remembered like that.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from recsys_helpers.errors import CourseError
+from recsys_helpers.checks.language import say_once
 from recsys_helpers.paths import ROOT
 
 NOT_TRIED, TRIED, DONE = "not tried", "tried", "done"
 MARKS = {NOT_TRIED: "·", TRIED: "~", DONE: "✓"}
-_remembered: dict[str, str] = {}
+STEP = re.compile(rf"\s*(\d+\.\d+) +({'|'.join(MARKS)})\s*")
+_remembered: dict[str, str] = {}  # what stands in no file
 
 
 def states() -> dict[str, str]:
-    """The state of each exercise that was tried. A line that says nothing known is a CourseError."""
+    """The state of each exercise that was tried. What cannot be read is left out, and said once."""
     path = _file()
-    if path is None:
-        return dict(_remembered)
+    return (_read(path) if path else {}) | _remembered
+
+
+def _read(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"{path} cannot be read ({error}); remove it, and your progress starts anew") from error
-    found = {}
-    for number, line in enumerate(lines, 1):
-        name, _, state = line.partition(" ")
-        if state not in MARKS:
-            raise CourseError(f"{path}, line {number}: {line[:40]!r} is no exercise with its state; remove that line")
-        found[name] = state  # the last word counts
-    return found
+    except OSError as error:
+        say_once(f"Your progress in {path} cannot be read: {error.strerror}.")
+        return {}
+    steps = {number: STEP.fullmatch(line) for number, line in enumerate(lines, 1) if line.strip()}
+    bad = ", ".join(str(number) for number, step in steps.items() if not step)
+    if bad:
+        say_once(f"Left out of {path}, because it is no exercise with its state: line {bad}. Your other steps count.")
+    return dict(step.groups() for step in steps.values() if step)  # the last word counts
 
 
 def record(name: str, state: str) -> None:
     """Note a step: what is done stays done, unless it is put back to NOT_TRIED.
 
-    One short line is appended, so that several kernels can write at once and a killed one breaks nothing.
+    One short line is appended, so that several kernels can write at once and a killed one breaks nothing. Where that
+    fails, this process remembers the step, and says so once.
     """
     before = states().get(name, NOT_TRIED)
     if state == before or (state, before) == (TRIED, DONE):
         return
     path = _file()
-    if path is None:
-        _remembered[name] = state
-        return
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{name} {state}\n")
+        if path:
+            _append(path, f"{name} {state}\n")
+            _remembered.pop(name, None)
+            return
     except OSError as error:
-        raise CourseError(f"{path} cannot be written ({error}); export RECSYS_PROGRESS=/a/file/of/yours") from error
+        say_once(
+            f"{path} cannot be written ({error.strerror}): your progress is lost when this kernel ends. "
+            "To keep it, set RECSYS_PROGRESS to a file of yours before you start JupyterLab."
+        )
+    _remembered[name] = state
+
+
+def _append(path: Path, line: str) -> None:
+    """A line of its own, also where an editor or a killed kernel left the last one without its end."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(line.encode())
 
 
 def course_map(exercises: Mapping[str, str]) -> str:
@@ -74,4 +91,4 @@ def course_map(exercises: Mapping[str, str]) -> str:
 
 def _file() -> Path | None:
     place = os.environ.get("RECSYS_PROGRESS", "")
-    return None if place == "off" else Path(place).expanduser() if place else ROOT / ".progress"
+    return None if place == "off" else Path(os.path.expanduser(place)) if place else ROOT / ".progress"

@@ -13,20 +13,33 @@ from pathlib import Path
 
 from recsys_helpers import errors
 from recsys_helpers.checks.catalogue import LANGUAGE, read_catalogue
-from recsys_helpers.errors import CourseError
 
 ENGLISH, CHINESE = "en", LANGUAGE
+SPOKEN = {"en": ENGLISH, "zh": CHINESE}  # also written zh-CN, or zh_CN.UTF-8
 CATALOGUE = "checks"
 GAP = re.compile(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 
 
 def language() -> str:
-    """Of the environment variable RECSYS_LANGUAGE, or else of the notebooks in this folder (the kernel's)."""
-    if chosen := os.environ.get("RECSYS_LANGUAGE"):
-        if chosen not in (ENGLISH, CHINESE):
-            raise CourseError(f"RECSYS_LANGUAGE is {chosen!r}; set it to {ENGLISH} or {CHINESE}")
-        return chosen
-    return _language_of(Path.cwd())
+    """Of the environment variable RECSYS_LANGUAGE, or else of the notebooks in this folder (the kernel's).
+
+    A language that the checks do not speak is said once; they go on in English.
+    """
+    chosen = os.environ.get("RECSYS_LANGUAGE")
+    if not chosen:
+        return _language_of(Path.cwd())
+    if spoken := language_called(chosen):
+        return spoken
+    say_once(
+        f"RECSYS_LANGUAGE is {chosen!r}, which the checks do not speak: set it to {ENGLISH} or {CHINESE}. "
+        f"They go on in English. 请把 RECSYS_LANGUAGE 设为 {ENGLISH} 或 {CHINESE}。"
+    )
+    return ENGLISH
+
+
+def language_called(name: str) -> str | None:
+    """The language of the checks that a name such as "zh-CN" or "en_US.UTF-8" means; None for another one."""
+    return SPOKEN.get(re.split("[-_.]", name.lower())[0])
 
 
 @cache
@@ -43,6 +56,16 @@ def say(message: str) -> str:
     if language() != CHINESE:
         return message
     return "\n".join(_best(line, depth=3)[1] for line in message.split("\n"))
+
+
+_said: set[str] = set()
+
+
+def say_once(message: str) -> None:
+    """Print a message in the student's language, the first time that it comes up in this process."""
+    if message not in _said:
+        _said.add(message)
+        print(say(message))
 
 
 def _best(text: str, depth: int) -> tuple[int, str]:
@@ -103,7 +126,7 @@ def templates() -> list[tuple[str, str]]:
     """(module, template) of every text in the checks' code that has two words, or a word and a gap, once each."""
     found: dict[str, str] = {}
     for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(errors.__file__)):
-        if path.name == Path(__file__).name:
+        if path.stem in ("language", "catalogue"):  # they cannot speak Chinese while they look for it
             continue
         tree = ast.parse(path.read_text("utf-8"))
         parts = {id(part) for whole in ast.walk(tree) for part in _inside(whole)}

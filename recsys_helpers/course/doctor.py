@@ -25,18 +25,20 @@ from rich.table import Table
 from recsys_helpers.data.assets import verify
 from recsys_helpers.errors import CourseError
 from recsys_helpers.files import write_text
-from recsys_helpers.paths import INSTALL, datasets_dir, home
+from recsys_helpers.paths import BUILD, INSTALL, datasets_dir, home
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GB = 1e9  # bytes
-ENOUGH_MEMORY, ENOUGH_DISK = 4 * GB, 2 * GB
+ENOUGH_MEMORY, ENOUGH_DISK, BUILD_NEEDS = 4 * GB, 2 * GB, 0.1 * GB
 KERAS_SECONDS = 180  # the import takes 10 s, and more from a cold disk
 KERAS = """
-import json, keras
+import json
+from recsys_helpers.training.backend import keras
 print(json.dumps([keras.backend.backend(), keras.config.floatx(), keras.distribution.list_devices("gpu")]))
 """
+COURSE_ERROR = f"{CourseError.__module__}.{CourseError.__name__}: "
 SECONDS = "seconds to examine, import of Keras included"
 BUNDLES = {  # files that must be in each folder of `datasets`
     "interest_world": ["*.csv*"],
@@ -56,7 +58,8 @@ class Check:
 
 def diagnose() -> list[Check]:
     """Look at everything the course needs. Takes about 10 s, nearly all for the import of Keras."""
-    checks = [check_python(), check_packages(), *check_keras(), check_memory(), check_disk(), check_kernel()]
+    checks = [check_python(), check_packages(), *check_keras(), check_memory(), check_disk(), check_build()]
+    checks += [check_kernel(), check_language()]
     return checks + [check_asset(name) for name in ("movielens", "minilm")] + [check_bundle(name) for name in BUNDLES]
 
 
@@ -113,7 +116,7 @@ def _differs(package: Requirement) -> str:
 def check_keras() -> list[Check]:
     """Import Keras in a process of its own, so that not even a crash of the backend ends the doctor."""
     settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-    fix = f"unset KERAS_BACKEND; rm -f '{settings}'; {INSTALL}"
+    fix = f"unset KERAS_BACKEND TF_USE_LEGACY_KERAS; rm -f '{settings}'; {INSTALL}"
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         run = subprocess.run(
@@ -124,7 +127,7 @@ def check_keras() -> list[Check]:
         return [Check("Keras", False, f"the import did not end within {KERAS_SECONDS} s", fix)]
     except (IndexError, ValueError):  # it printed nothing, because it failed
         reason = run.stderr.strip().splitlines()[-1:] or [f"exit code {run.returncode}"]
-        return [Check("Keras", False, f"cannot be imported: {reason[0]}", fix)]
+        return [Check("Keras", False, f"cannot be imported: {reason[0].removeprefix(COURSE_ERROR)}", fix)]
     gpu = f"{len(gpus)} in use by {backend}" if gpus else "none; the lessons are measured on the CPU"
     if not gpus and shutil.which("nvidia-smi"):
         gpu = f"there is one that {backend} cannot use; `python -m pip install 'tensorflow[and-cuda]'` may help"
@@ -145,6 +148,17 @@ def check_disk() -> Check:
     return Check("disk", free >= ENOUGH_DISK, found, "export RECSYS_HOME=/a/folder/on/a/larger/disk")
 
 
+def check_build() -> Check:
+    """The folder that `course` writes into; it need not be there yet."""
+    folder = next(path for path in (BUILD, *BUILD.parents) if path.is_dir())
+    if not os.access(folder, os.W_OK):
+        fix = "python -m recsys_helpers course --out /a/folder/of/yours"
+        return Check("build", False, f"{folder} cannot be written", fix)
+    free = shutil.disk_usage(folder).free
+    fix = "free some space, or python -m recsys_helpers course --out /a/folder/on/a/larger/disk"
+    return Check("build", free >= BUILD_NEEDS, f"{free / GB:.1f} GB free in {folder} (needs {BUILD_NEEDS / GB})", fix)
+
+
 def check_kernel() -> Check:
     """Notebooks ask for the kernel "python3"; it must be the Python that the course is installed in."""
     fix = f"{sys.executable} -m ipykernel install --sys-prefix"
@@ -156,6 +170,18 @@ def check_kernel() -> Check:
     same = os.sep not in python or Path(python).parent.resolve() == Path(sys.executable).parent.resolve()
     found = f"python3 runs {sys.executable}" if same else f"python3 runs {python}, not {sys.executable}"
     return Check("Jupyter kernel", same, found, fix)
+
+
+def check_language() -> Check:
+    """What the checks of exercises speak."""
+    from recsys_helpers.checks import language
+
+    chosen, known = os.environ.get("RECSYS_LANGUAGE"), " or ".join(sorted(set(language.SPOKEN.values())))
+    if not chosen:
+        return Check("language", True, f"that of the notebooks; RECSYS_LANGUAGE may say {known}", "")
+    spoken = language.language_called(chosen)
+    found = spoken or f"RECSYS_LANGUAGE is {chosen!r}, which the checks do not speak ({known})"
+    return Check("language", bool(spoken), found, "unset RECSYS_LANGUAGE")
 
 
 def check_asset(name: str) -> Check:

@@ -1,6 +1,7 @@
 """The course's main job: run the lessons in order, collect what they measured, show it."""
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import papermill
@@ -12,28 +13,40 @@ from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import CEILINGS, LOWER_IS_BETTER, VARIANTS, read_results
 from recsys_helpers.files import write_json
-from recsys_helpers.paths import ROOT
+from recsys_helpers.paths import BUILD
+
+
+@contextmanager
+def _writing(folder: Path):
+    """A block that writes into a folder; where that fails it gives one CourseError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise CourseError(f"{folder} cannot be written ({reason}): free it, or add --out /another/folder") from error
 
 
 def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True) -> float:
-    """Execute one lesson with papermill into `output`; returns seconds. A failing cell gives one CourseError.
+    """Execute one lesson with papermill into `output`; returns seconds.
 
-    The executed notebook is written even when a cell fails, so that the student can look at it.
+    A failing cell, a folder that cannot be written and a full disk give one CourseError each. The executed notebook is
+    written even when a cell fails, so that the student can look at it.
     """
     notebooks.check_parameters(path, parameters)
-    output.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     try:
-        papermill.execute_notebook(
-            str(path),
-            str(output),
-            parameters=parameters,
-            kernel_name="python3",
-            progress_bar={"desc": path.stem} if progress else False,
-            cwd=str(path.parent),
-            execution_timeout=None if parameters.get("profile") == "full" else notebooks.CELL_TIMEOUT,
-            extra_arguments=notebooks.QUIET,
-        )
+        with _writing(output.parent):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            papermill.execute_notebook(
+                str(path),
+                str(output),
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar={"desc": path.stem} if progress else False,
+                cwd=str(path.parent),
+                execution_timeout=None if parameters.get("profile") == "full" else notebooks.CELL_TIMEOUT,
+                extra_arguments=notebooks.QUIET,
+            )
     except PapermillExecutionError as error:
         raise CourseError(
             f"{path.stem} stopped in cell [{error.exec_count}]: {error.ename}: {error.evalue}; see {output}"
@@ -41,8 +54,11 @@ def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True
     return time.perf_counter() - start
 
 
-def run_course(parameters: dict, only: list[str] | None = None, build: Path = ROOT / "build") -> list[dict]:
-    """Run the lessons in order; leaves `build/course/NN_*.ipynb` and `build/results.json`, returns the table's rows."""
+def run_course(parameters: dict, only: list[str] | None = None, build: Path = BUILD) -> list[dict]:
+    """Run the lessons in order; leaves `build/course/NN_*.ipynb` and `build/results.json`, returns the table's rows.
+
+    CourseError as for `run_lesson`.
+    """
     paths = [notebooks.find_lesson(name) for name in only] if only else notebooks.lessons()
     for path in paths:
         notebooks.check_parameters(path, parameters)  # before the first minute is spent
@@ -53,7 +69,8 @@ def run_course(parameters: dict, only: list[str] | None = None, build: Path = RO
         measured = read_results(notebooks.read(output))
         rows += measured
         summary.append({"lesson": path.stem, "seconds": seconds, "headline": headline(measured)})
-        write_json(build / "results.json", rows)
+        with _writing(build):
+            write_json(build / "results.json", rows)
     return summary
 
 

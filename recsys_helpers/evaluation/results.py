@@ -10,7 +10,8 @@ CEILINGS = ("the optimum", "true strength", "oracle")  # what models are measure
 VARIANTS = ("small network",)  # another form of the lesson's own model, so not what it is compared with
 LOWER_IS_BETTER = ("RMSE", "log loss", "calibration error")
 MIME = "application/vnd.recsys.results+json"
-COLUMNS = ["lesson", "dataset", "protocol", "model", "metric", "value", "low", "high", "seconds"]
+KEY = ["lesson", "dataset", "protocol", "model", "metric"]  # what a figure is of
+COLUMNS = [*KEY, "value", "low", "high", "seconds"]
 
 
 class Results:
@@ -26,11 +27,18 @@ class Results:
         self.rows: list[dict] = []
 
     def add(self, model: str, metric: str, value: float, low=None, high=None, seconds=None, **shared) -> None:
-        """Add one figure with its interval (same unit as the value) and the seconds that it took to get it."""
+        """Add one figure with its interval (same unit as the value) and the seconds that it took to get it.
+
+        A figure of the same model, metric, data set and protocol takes the place of the earlier one, so that a cell can
+        be run again.
+        """
         row = self.shared | shared | {"model": model, "metric": metric, "value": float(value)}
         extra = {"low": low, "high": high, "seconds": seconds}
         row |= {name: None if x is None else round(float(x), 4) for name, x in extra.items()}
-        self.rows.append({column: row[column] for column in COLUMNS})
+        row = {column: row[column] for column in COLUMNS}
+        same = (place for place, old in enumerate(self.rows) if all(old[name] == row[name] for name in KEY))
+        place = next(same, len(self.rows))
+        self.rows[place : place + 1] = [row]
 
     def add_mean(self, model: str, metric: str, values: np.ndarray, seconds=None, **shared) -> None:
         """Add the mean of one value a user (or a comment), with its 95% bootstrap interval."""

@@ -1,6 +1,7 @@
 """Text vectors: a pretrained BERT turns comments and film titles into points one can compare."""
 
 import hashlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -70,12 +71,14 @@ class TextEncoder:
             pooling: "mean" over the pieces that are not padding, or "cls", the first vector.
             batch_size: texts in a batch.
             pad_to: pad every batch to this length instead; slower, there to be compared with.
-            cache: read and write the cache folder.
+            cache: read and write the cache folder, as far as this user may.
         """
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is {pooling!r}; it has to be 'mean' or 'cls'")
-        if cache and (path := self._cache_path(texts)).exists():
-            return np.load(path)[pooling]
+        path = self._cache_path(texts) if cache else None
+        if path:
+            with suppress(OSError), np.load(path) as kept:  # it may be missing, or somebody else's
+                return kept[pooling]
         ids = self.token_ids(texts)
         order = np.argsort([len(text) for text in ids], kind="stable")
         vectors = {how: np.empty((len(ids), self.backbone.hidden_dim), dtype="float32") for how in POOLINGS}
@@ -86,8 +89,8 @@ class TextEncoder:
             for how, kept in vectors.items():
                 pooled = pool(hidden, inputs["padding_mask"], how)
                 kept[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-        if cache:
-            with replacing(path) as file:
+        if path:
+            with suppress(OSError), replacing(path) as file:  # in a folder that cannot be written nothing is kept
                 np.savez(file, **vectors)
         return vectors[pooling]
 

@@ -11,7 +11,6 @@ The log has a row for each epoch; a run that was killed goes on from its checkpo
 import json
 import os
 import re
-import resource
 import sys
 import time
 import zipfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from recsys_helpers.errors import CourseError
 from recsys_helpers.files import replacing
@@ -359,7 +359,7 @@ def _compute_capability() -> tuple[int, int] | None:
 def _peak_memory() -> float:
     """In MB; on a GPU what the backend took of its memory, else what the process took."""
     if not _compute_capability():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        return _peak_of_process() / 1e6
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -371,6 +371,16 @@ def _peak_memory() -> float:
     import jax
 
     return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"] / 1e6
+
+
+def _peak_of_process() -> int:
+    """In bytes, since the process started."""
+    try:
+        import resource
+    except ImportError:  # Windows has none, and tells psutil the peak
+        memory = psutil.Process().memory_info()
+        return getattr(memory, "peak_wset", memory.rss)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _out_of_memory(error: Exception) -> bool:

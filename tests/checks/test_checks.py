@@ -21,6 +21,7 @@ from recsys_helpers.checks import (
     core,
     hint,
     journal,
+    language,
     progress,
     solution,
 )
@@ -36,6 +37,7 @@ def tasks(monkeypatch):
     monkeypatch.setattr(core, "EXERCISES", {})
     monkeypatch.setattr(core, "_hints_shown", {})
     monkeypatch.setattr(journal, "_remembered", {})
+    monkeypatch.setattr(language, "_said", set())
 
     @exercise("99.1", "Double", points=1, why="doubling is half of halving.", hints=("think of two", "2 * x"))
     def judge_double(double):
@@ -459,21 +461,76 @@ def test_kernels_that_write_at_once_lose_nothing(kept):
     assert journal.states() == dict.fromkeys(names, "done")
 
 
-@pytest.mark.parametrize("content", [b"99.1 done\n99.2 perhaps\n", b"\xff\xfe", b"\n"])
-def test_a_broken_file_costs_the_progress_not_the_verdict(kept, capsys, content):
+DAMAGE = {  # a journal in which 99.1 is done, and the lines that are left out
+    "no last newline": (b"99.1 tried\n99.1 done", ""),
+    "a blank line": (b"99.1 tried\n\n99.1 done\n", ""),
+    "bad lines": (b"99.1 done\n99.2 perhaps\n99.1 done99.2 tried\n", "2, 3"),
+    "a byte order mark": (b"\xef\xbb\xbf99.1 done\n", ""),
+    "no UTF-8": (b"99.1 done\n99.2 \xff\xe9\n", "2"),
+    "lines of Windows": (b"99.1 tried\r\n99.1 done\r\n", ""),
+}
+
+
+@pytest.mark.parametrize(("content", "left_out"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_costs_no_step_that_can_be_read(kept, solved, capsys, content, left_out):
     kept.write_bytes(content)
-    check("99.1", lambda x: 2 * x)
+    assert journal.states() == {"99.1": "done"}
+    attempt("99.2", abs, {"sum": 3, "sign": "plus"})
+    assert kept.read_bytes().startswith(content) and journal.states() == {"99.1": "done", "99.2": "tried"}
+    progress()
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].startswith(f"{TICK} 99.1 correct") and shown[1].startswith("Your progress was not kept: ")
-    assert "remove" in shown[1] and kept.read_bytes() == content
-    with pytest.raises(CourseError, match="remove"):
-        progress()
+    assert "✓ ~" in shown[-2]
+    told = [line for line in shown if "Left out" in line]
+    assert len(told) == bool(left_out), "it is said once"
+    assert not told or (f"Left out of {kept}" in told[0] and f"line {left_out}." in told[0])
+    solution("99.2")
 
 
-def test_a_place_that_cannot_be_written_costs_the_progress_not_the_verdict(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / "missing" / "progress"))
+def refused(*args, **options):
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("place", ["missing/progress", "a_folder", "a_file"])
+def test_where_nothing_can_be_written_the_kernel_remembers_and_says_so_once(
+    tmp_path, monkeypatch, solved, capsys, place
+):
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "a_file").write_text("99.1 done\n")
+    monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / place))
+    if place == "a_file":  # of somebody else
+        monkeypatch.setattr(journal, "_append", refused)
+    attempt("99.2", abs, {"sum": 3, "sign": "plus"})
+    check("99.2", abs, {"sum": 6, "sign": "plus"})
+    solution("99.2")
+    told = capsys.readouterr().out
+    assert told.count(f"{tmp_path / place} cannot be written (") == 1 and "set RECSYS_PROGRESS to a file" in told
+    assert journal.states() == ({"99.1": "done"} if place == "a_file" else {}) | {"99.2": "done"}
+    assert (tmp_path / "a_file").read_text() == "99.1 done\n"
+
+
+def test_a_file_that_cannot_be_read_is_said_once(kept, monkeypatch, capsys):
+    monkeypatch.setattr(type(kept), "read_bytes", refused)
+    assert journal.states() == journal.states() == {}
+    assert capsys.readouterr().out == f"Your progress in {kept} cannot be read: Permission denied.\n"
+
+
+def test_what_was_remembered_gives_way_to_the_file_as_soon_as_it_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_PROGRESS", str(tmp_path / "folder" / "progress"))
+    journal.record("99.1", journal.TRIED)
+    (tmp_path / "folder").mkdir()
+    journal.record("99.1", journal.DONE)
+    assert (tmp_path / "folder" / "progress").read_text() == "99.1 done\n"
+    (tmp_path / "folder" / "progress").unlink()
+    assert journal.states() == {}
+
+
+def test_a_language_that_is_not_spoken_is_said_once_and_stops_no_check(monkeypatch, capsys):
+    monkeypatch.setenv("RECSYS_LANGUAGE", "fr")
+    attempt("99.1", lambda x: x)
     check("99.1", lambda x: 2 * x)
-    assert "cannot be written" in capsys.readouterr().out.splitlines()[1]
+    told, judged = capsys.readouterr().out.splitlines()
+    assert told.startswith("RECSYS_LANGUAGE is 'fr'") and "en or zh_CN" in told
+    assert judged == f"{TICK} 99.1 correct: doubling is half of halving."
 
 
 # --- Solutions open after an attempt ----------------------------------------------------------------------------------

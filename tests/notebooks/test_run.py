@@ -18,11 +18,29 @@ OTHER = {"profile": "smoke", "seed": 11}
 OTHER_BY_LESSON = {"02_bert_interest_encoding": OTHER | {"encoder_name": "tiny"}}
 
 
+def with_cells_again(path):
+    """A lesson as an impatient student runs it: each code cell twice in a row, then the second half of them again."""
+    notebook = notebooks.read(path)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+    def again(cell, word):
+        return nbformat.from_dict(cell | {"id": f"{cell.id}-{word}"})
+
+    def is_parameters(cell):  # its second run would undo what was injected after it
+        return "parameters" in cell.metadata.get("tags", [])
+
+    doubled = [one for cell in cells for one in ([cell] if is_parameters(cell) else [cell, again(cell, "twice")])]
+    notebook.cells = doubled + [again(cell, "later") for cell in cells[len(cells) // 2 :]]
+    return notebook
+
+
 @pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
-def test_every_lesson_runs_with_other_parameters(path, tmp_path):
+def test_every_lesson_runs_with_other_parameters_and_its_cells_run_again(path, tmp_path):
+    """In one kernel: a cell that fails in its first run, its second or from the middle on stops the lesson."""
     parameters = OTHER_BY_LESSON.get(path.stem, OTHER)
-    output = tmp_path / path.name
-    run.run_lesson(path, output, parameters, progress=False)
+    impatient, output = tmp_path / path.name, tmp_path / "out" / path.name
+    notebooks.write(with_cells_again(path), impatient)
+    run.run_lesson(impatient, output, parameters, progress=False)
     executed = notebooks.read(output)
     assert "injected-parameters" in str(executed.cells)
     stored = {row["model"] for row in read_results(notebooks.read(path))}
@@ -107,6 +125,23 @@ def test_results_table_and_lookup():
 def test_pages_say_what_runs_measured(page, region):
     shown = f"<!-- {region.__name__}: begin -->\n{region()}\n<!-- {region.__name__}: end -->"
     assert shown in (ROOT / page).read_text(encoding="utf-8"), "run: python -m course_tools readme"
+
+
+def test_a_figure_that_is_measured_again_takes_the_place_of_the_first():
+    results = Results("01", "toy", "none")
+    for value in (0.5, 0.75):
+        results.add("a", "accuracy", value)
+        results.add("b", "accuracy", value)
+        results.add("a", "loss", value)
+        results.add("a", "accuracy", value, dataset="another")
+    found = [(row["dataset"], row["model"], row["metric"], row["value"]) for row in results.rows]
+    assert found == [
+        ("toy", "a", "accuracy", 0.75),
+        ("toy", "b", "accuracy", 0.75),
+        ("toy", "a", "loss", 0.75),
+        ("another", "a", "accuracy", 0.75),
+    ]
+    assert results.table().loc[("toy", "a"), "accuracy"] == "0.750"
 
 
 def test_readme_shows_the_pictures_of_the_stored_lessons():

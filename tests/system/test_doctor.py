@@ -91,7 +91,13 @@ def test_keras_as_it_is():
 def test_a_backend_that_does_not_exist(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "thinano")
     (check,) = doctor.check_keras()
-    assert_red(check, "Unable to import backend : thinano", "unset KERAS_BACKEND; rm -f")
+    assert_red(check, "cannot be imported: KERAS_BACKEND is 'thinano'", "unset KERAS_BACKEND TF_USE_LEGACY_KERAS; rm")
+
+
+def test_a_setting_that_asks_for_keras_2(monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    (check,) = doctor.check_keras()
+    assert_red(check, "cannot be imported: TF_USE_LEGACY_KERAS asks for Keras 2", "unset KERAS_BACKEND TF_USE_LEGACY")
 
 
 def test_a_keras_json_with_a_wrong_setting(monkeypatch, tmp_path):
@@ -145,6 +151,25 @@ def test_disk_of_a_cache_folder_that_is_yet_to_be_made(monkeypatch, tmp_path, fr
     assert check.fix.startswith("export RECSYS_HOME=")
 
 
+def test_build(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "BUILD", tmp_path / "build")
+    check = doctor.check_build()
+    assert check.ok and str(tmp_path) in check.found
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=0.09e9))
+    assert_red(doctor.check_build(), f"0.1 GB free in {tmp_path} (needs 0.1)", "free some space, or python -m")
+    monkeypatch.setattr(doctor.os, "access", lambda folder, mode: False)
+    assert_red(doctor.check_build(), f"{tmp_path} cannot be written", "course --out /a/folder/of/yours")
+
+
+@pytest.mark.parametrize(("chosen", "ok"), [("", True), ("en", True), ("zh-CN", True), ("fr", False)])
+def test_language(monkeypatch, chosen, ok):
+    monkeypatch.setenv("RECSYS_LANGUAGE", chosen)
+    check = doctor.check_language()
+    assert check.ok == ok
+    if not ok:
+        assert_red(check, "RECSYS_LANGUAGE is 'fr', which the checks do not speak (en or zh_CN)", "unset RECSYS_LANG")
+
+
 def test_kernel(monkeypatch, tmp_path):
     kernel = tmp_path / "kernels" / "python3"
     kernel.mkdir(parents=True)
@@ -194,7 +219,7 @@ def test_diagnose_covers_everything_in_order(repository, monkeypatch):
     keras_says(monkeypatch, '["tensorflow", "float32", []]\n')
     names = [check.name for check in doctor.diagnose()]
     assert names == [
-        "Python", "packages", "Keras", "GPU", "memory", "disk", "Jupyter kernel",
+        "Python", "packages", "Keras", "GPU", "memory", "disk", "build", "Jupyter kernel", "language",
         "movielens", "minilm", "interest_world", "tiny_bert",
     ]  # fmt: skip
 

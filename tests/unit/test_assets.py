@@ -126,6 +126,19 @@ def test_verify_sees_damage_that_keeps_the_size_and_fetch_then_mends_it(toy):
     assert_whole(assets.fetch("toy", quiet=True))
 
 
+def test_damage_in_a_folder_of_somebody_else_is_one_line(toy, monkeypatch):
+    file = assets.fetch("toy", quiet=True) / "b.bin"
+    file.write_bytes(FILES["b.bin"][:-1] + b"?")
+
+    def refused(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(CourseError) as error:
+        assets.verify("toy")
+    assert str(file) in one_line(error)
+
+
 @pytest.mark.parametrize("part", ["wheel", "member"])
 def test_wrong_checksum_leaves_nothing(toy, part):
     entry = toy["wheel"] if part == "wheel" else toy["members"]["b.bin"]

@@ -88,6 +88,23 @@ def test_a_trained_encoder_is_another_one(tmp_path, monkeypatch):
     assert not np.array_equal(encoder.encode(TEXTS), before)
 
 
+def test_a_cache_of_somebody_else_is_read_and_never_needed(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    (tmp_path / "vectors").touch()  # no folder: nothing can be read or written there, whoever runs the test
+    expected = tiny.encode(TEXTS, cache=False)
+    assert np.array_equal(tiny.encode(TEXTS), expected)
+    (tmp_path / "vectors").unlink()
+    tiny.encode(TEXTS)
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(bert, "replacing", refused)
+    assert np.array_equal(tiny.encode(TEXTS[:2]), tiny.encode(TEXTS[:2], cache=False))
+    monkeypatch.setattr(tiny, "_forward", lambda inputs: pytest.fail("encoded again"))
+    assert np.array_equal(tiny.encode(TEXTS), expected)
+
+
 def test_a_text_longer_than_the_encoder_is_cut_and_still_ends_with_sep(tiny):
     ids = tiny.token_ids(["black holes " * 60])[0]
     assert len(ids) == tiny.backbone.max_sequence_length == 64

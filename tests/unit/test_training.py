@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import resource
@@ -104,6 +105,14 @@ def test_a_diverging_training_stops_with_advice(data, tmp_path):
         fit(linear(learning_rate=1e20), data, epochs=9, lines=0, checkpoint=tmp_path)
     rows = json.loads(str(arrays(tmp_path / "state.npz")["state"]))["rows"]
     assert len(rows) < 9 and all(np.isfinite(row["loss"]) for row in rows)
+
+
+def test_training_needs_nothing_that_windows_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    place = importlib.util.find_spec("recsys_helpers.training.fit")
+    again = importlib.util.module_from_spec(place)
+    place.loader.exec_module(again)  # a second copy, which cannot import it
+    assert 100 < again._peak_of_process() / 1e6 < 20_000
 
 
 @pytest.mark.parametrize("name", ["resource exhausted", "memory of Python", "jax"])
