@@ -1,4 +1,4 @@
-"""Settings of the site, for Sphinx; `python -m recsys_helpers site` gathers the pages and calls it once a language."""
+"""Settings of the site, for Sphinx; `python -m course_tools site` gathers the pages and calls it once a language."""
 
 import os
 from pathlib import Path
@@ -31,6 +31,7 @@ html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}  # light or dark, as the browser likes it
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 html_show_search_summary = False  # it would have to fetch pages, which a browser refuses on a site opened from disk
 html_search_options = {
     "dict": str(Path(__file__).with_name("words.txt"))
@@ -39,6 +40,7 @@ html_copy_source, html_sourcelink_suffix = True, ""
 html_theme_options = {
     "article_header_end": ["language-switch.html", "article-header-buttons.html"],
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # or the theme makes a bar with a second search and menu, and binds its script there
     "show_navbar_depth": 1,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",

@@ -12,7 +12,7 @@ CSS = """
 math { font-family: "STIX Two Math", math; font-size: 1.08em; }
 .equation { display: flex; align-items: center; overflow-x: auto; margin: .8em 0; }
 .equation math { flex: 1; }
-.equation .eqno { padding-left: 1em; }
+.equation .eqno { padding-left: 1em; white-space: nowrap; }
 """
 
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +53,8 @@ WORDS = {
     "zh_CN": {"minutes": "分钟运行", "lesson": "第 {} 课"},
 }
 INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/jupyterhub/README")
+# GitHub's pages need a file of this name, or leave out folders that begin with _; its words tell a site of ours
+MARK, MARKED = ".nojekyll", "The course's site. `python -m course_tools site` replaces this folder as a whole.\n"
 COLAB = """\
 # In Colab only: fetches the course and its packages. The kernel then starts anew by itself: run all cells once more.
 import os, pathlib, subprocess, sys
@@ -83,36 +86,71 @@ def make(out: Path, repository: str | None = None, hub: str | None = None, branc
             default that of the git remote `origin`, and without one there are no such buttons.
         hub: address of a JupyterHub set up as docs/jupyterhub says, for a button.
 
-    Raises CourseError: a warning of Sphinx, such as a broken link (they all fail the build); lessons without outputs.
+    Raises CourseError: a warning of Sphinx, such as a broken link (they all fail the build); lessons without outputs;
+        `out` holds something that this command has not made.
     """
+    out = out.resolve()
+    _require_replaceable(out)
     repository = repository or _origin()
     if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):
         raise CourseError(f"repository {repository!r}: it has to look like https://github.com/owner/name")
-    scratch = out.with_name(out.name + ".part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    jobs = {}
-    for language, folder in FOLDERS.items():
-        source = scratch / "source" / folder
-        gather(source, language)
-        environment = os.environ | {"COURSE_LANGUAGE": language, "COURSE_BRANCH": branch}
-        environment |= {"COURSE_REPOSITORY": repository or "", "COURSE_HUB": (hub or "").rstrip("/")}
-        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
-        command += [str(scratch / "doctrees" / folder), str(source), str(scratch / "site" / folder)]
-        jobs[folder] = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    environment = os.environ | {"COURSE_BRANCH": branch}
+    environment |= {"COURSE_REPOSITORY": repository or "", "COURSE_HUB": (hub or "").rstrip("/")}
+    try:
+        _call_sphinx(scratch, environment)
+        site = scratch / "site"
+        site.mkdir()
+        for folder in FOLDERS.values():
+            os.replace(scratch / folder / "html", site / folder)
+            if repository:
+                _write_colab(scratch / folder / "source", site / folder / "colab", repository)
+        (site / MARK).write_text(MARKED, "utf-8")
+        (site / "index.html").write_text(FRONT, "utf-8")
+        if out.exists():
+            os.replace(out, scratch / "old")
+        os.replace(site, out)
+    finally:
+        shutil.rmtree(scratch)
+    return out / "index.html"
+
+
+def _require_replaceable(out: Path) -> None:
+    """Only a folder that is absent, empty or an earlier site, with nothing put beside its files, is replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    mark, ours = out / MARK, {MARK, "index.html", *FOLDERS.values()}
+    if not (mark.is_file() and mark.read_bytes() == MARKED.encode()):
+        raise CourseError(f"{out} is no site of this command; remove it yourself, or choose another folder with --out")
+    if others := sorted({path.name for path in out.iterdir()} - ours):
+        raise CourseError(
+            f"{out} is replaced as a whole, and the site has not made {', '.join(others)} in it; "
+            "move that elsewhere, or choose another folder with --out"
         )
-    said = {folder: job.communicate()[0] for folder, job in jobs.items()}
+
+
+def _call_sphinx(scratch: Path, environment: dict[str, str]) -> None:
+    """Gather and build both languages side by side. However this ends, no Sphinx is left running."""
+    jobs = {}
+    try:
+        for language, folder in FOLDERS.items():
+            source = scratch / folder / "source"
+            gather(source, language)
+            command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
+            # MyST-NB leaves a folder beside that of the pages, which is no part of the site
+            command += [str(scratch / folder / "doctrees"), str(source), str(scratch / folder / "html")]
+            spoken = environment | {"COURSE_LANGUAGE": language}
+            jobs[folder] = subprocess.Popen(
+                command, env=spoken, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        said = {folder: job.communicate()[0] for folder, job in jobs.items()}
+    finally:
+        for job in jobs.values():
+            job.kill()  # does nothing to one that has ended
+            job.wait()
     if failed := [folder for folder, job in jobs.items() if job.returncode]:
         raise CourseError(f"the site was not built ({', '.join(failed)}):\n" + "\n".join(said[f] for f in failed))
-    for folder in FOLDERS.values():
-        if repository:
-            _write_colab(scratch / "source" / folder, scratch / "site" / folder / "colab", repository)
-    (scratch / "site" / ".nojekyll").touch()  # or GitHub's pages leave out folders that begin with _
-    (scratch / "site" / "index.html").write_text(FRONT, "utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(scratch / "site", out)
-    shutil.rmtree(scratch)
-    return out / "index.html"
 
 
 FRONT = """<!DOCTYPE html>
@@ -174,6 +212,7 @@ def gather(source: Path, language: str) -> None:
 
 def _copy_linked(source: Path) -> None:
     """The repository's files that a page links to and that are no pages: readers can download them."""
+    source = source.resolve()  # as are the targets, which would else never lie in it
     for page in [*source.rglob("*.md"), *source.rglob("*.ipynb")]:
         for link in re.findall(r"\]\(([\w./-]+\.\w+)\)", page.read_text("utf-8")):
             target = (page.parent / link).resolve()
@@ -284,6 +323,7 @@ def setup(app) -> dict:
     app.connect("source-read", _read)
     app.connect("html-page-context", _add_languages, priority=400)  # before the theme drops templates without content
     app.connect("html-page-context", _add_buttons, priority=600)  # after the theme's own
+    app.connect("html-page-context", _mark_numbers)
 
     def inline(self, node):
         self.body.append(mathml.mathml(node.astext()))
@@ -383,6 +423,13 @@ def _add_languages(app, page: str, template: str, context: dict, doctree) -> Non
         for language, name in LANGUAGES.items()
         if language != app.config.language
     ]
+
+
+def _mark_numbers(app, page: str, template: str, context: dict, doctree) -> None:
+    """Cells of tables that hold a number, or one with its interval such as 0.1 [0.0, 0.2]: they keep to one line."""
+    number = r"[-+−]?[\d.,]*\d%?"
+    cell = rf"<(t[dh])(?=[^>]*>(?:<p>)?{number}(?: \[{number}, {number}\])?(?:</p>)?</\1>)"
+    context["body"] = re.sub(cell, r"<\1 data-number", context.get("body", ""))
 
 
 def _add_buttons(app, page: str, template: str, context: dict, doctree) -> None:

@@ -11,12 +11,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
+import psutil
 import pytest
 import yaml
 from browser import DESK, PHONE, chromium, listen, needs_chromium, shoot
 from bs4 import BeautifulSoup
+from playwright.sync_api import expect
 from pybtex.database import parse_file
 
+from course_tools.__main__ import app
 from course_tools.publish import site
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
@@ -30,7 +33,12 @@ LESSON = "notebooks/04_lstm_interest_evolution.html"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    return site.make(tmp_path_factory.mktemp("site") / "site", REPOSITORY, HUB).parent
+    """The site, made by the command of README in its default folder, which is relative to where one is."""
+    here = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "course_tools", "site", "--repository", REPOSITORY, "--hub", HUB]
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    subprocess.run(command, cwd=here, env=os.environ | {"PYTHONPATH": search}, check=True)
+    return here / "build" / "site"
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +108,137 @@ def test_every_page_loads_in_a_browser(built, pages, browser, look):
         assert not heard, f"{name}: {heard}"
         assert page.evaluate("document.documentElement.dataset.theme") == ("dark" if look == "dark" else "light")
         assert page.evaluate("document.documentElement.lang") == ("en" if name.startswith("en/") else "zh-CN")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        # not innerWidth, which a phone's browser makes as wide as the page
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= page.viewport_size["width"], f"{name} is wider than the screen"
         without = (
             "images => images.filter(image => !image.alt || !image.naturalWidth).map(image => image.src.slice(-80))"
         )
         assert page.eval_on_selector_all("img", without) == [], name
         if Path(name).stem in ("index", "01_self_attention", "glossary") and "/api/" not in name:
             shoot(page, f"site-{look}-{name.replace('/', '-').removesuffix('.html')}")
+
+
+@needs_chromium
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("width", [1440, 768, 390])
+def test_each_button_opens_and_closes_what_it_names(built, browser, width, folder):
+    page = browser.new_page(viewport={"width": width, "height": 844}, reduced_motion="reduce")
+    page.goto((built / folder / LESSON).as_uri())
+    lesson = page.locator('.bd-sidebar-primary a[href$="05_cross_domain_transfer.html"]').first
+    section = page.locator(".bd-sidebar-secondary nav a").first
+    menu, contents, search = (
+        page.locator(f".{name}:visible") for name in ("primary-toggle", "secondary-toggle", "search-button")
+    )
+    expect(menu).to_have_count(1)
+    if width == 1440:  # menu and contents stand beside the text, and the menu goes when one wants room
+        expect(contents).to_have_count(0)
+        expect(section).to_be_in_viewport()
+        expect(lesson).to_be_in_viewport()
+        menu.click()
+        expect(lesson).to_be_hidden()
+        menu.click()
+        expect(lesson).to_be_visible()
+        expect(lesson).to_be_in_viewport()
+    else:  # they come over it; what closes them are a touch beside, Escape, and a choice
+        for button, link, beside in ((menu, lesson, width - 8), (contents, section, 8)):
+            expect(link).not_to_be_in_viewport()
+            button.click()
+            expect(link).to_be_in_viewport()
+            page.mouse.click(beside, 600)
+            expect(link).not_to_be_in_viewport()
+            button.click()
+            expect(link).to_be_in_viewport()
+            page.keyboard.press("Escape")
+            expect(link).not_to_be_in_viewport()
+        contents.click()
+        section.click()
+        expect(section).not_to_be_in_viewport()
+        expect(page.locator("article h2").first).to_be_in_viewport()
+        search.first.click()
+        expect(page.locator("#pst-search-dialog input")).to_be_focused()
+        page.keyboard.press("Escape")
+        menu.click()
+    shoot(page, f"site-menu-{width}-{folder}")
+    lesson.click()
+    page.wait_for_url("**/05_cross_domain_transfer.html")
+
+
+MEASURE = r"""() => {
+  const texts = (element) => {
+    const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), found = [];
+    while (walk.nextNode()) found.push(walk.currentNode);
+    return found;
+  };
+  const boxes = (node, from = 0, to = node.data.length) => {
+    const range = document.createRange();
+    range.setStart(node, from);
+    range.setEnd(node, to);
+    return [...range.getClientRects()].filter((box) => box.width);
+  };
+  const lines = (all) => {
+    let count = 0, bottom = -Infinity;
+    for (const box of all.sort((a, b) => a.top - b.top)) {
+      if (box.top > bottom - 3) count++;
+      bottom = Math.max(bottom, box.bottom);
+    }
+    return count;
+  };
+  const broken = [], crowded = [], unboxed = [];
+  let cells = 0, wider = 0, equations = 0;
+  for (const table of document.querySelectorAll("article table")) {
+    let box = table.parentElement;
+    while (box && getComputedStyle(box).overflowX !== "auto") box = box.parentElement;
+    const edge = box ? box.getBoundingClientRect().right : Infinity;
+    if (table.getBoundingClientRect().right > innerWidth) wider++;
+    if (Math.min(edge, table.getBoundingClientRect().right) > innerWidth) unboxed.push(table.innerText.slice(0, 60));
+    for (const cell of table.querySelectorAll("th, td")) {
+      const style = getComputedStyle(cell), said = cell.innerText.trim();
+      if (Math.min(parseFloat(style.paddingLeft), parseFloat(style.paddingRight)) < 4) crowded.push(said);
+      for (const node of texts(cell))
+        for (const number of node.data.matchAll(/(?<![\w-])[-+−]?[\d.,]*\d/g))
+          if (lines(boxes(node, number.index, number.index + number[0].length)) > 1) broken.push(number[0]);
+      if (/^[-+−]?[\d.,]+%?( \[.*\])?$/.test(said)) {
+        cells++;
+        if (lines(texts(cell).flatMap((node) => boxes(node))) > 1) broken.push(said);
+      }
+    }
+  }
+  for (const number of document.querySelectorAll(".eqno, a[href^='#formula-']")) {
+    equations++;
+    if (lines(texts(number).flatMap((node) => boxes(node))) > 1) broken.push(number.innerText);
+  }
+  return {broken, crowded, unboxed, cells, wider, equations, page: document.documentElement.scrollWidth};
+}"""
+
+
+@needs_chromium
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_tables_and_formulas_keep_numbers_whole_on_a_phone(built, browser, folder):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    seen = {"cells": 0, "wider": 0, "equations": 0}
+    for name in ("notebooks/03_interest_strength", "notebooks/06_multi_scenario_fusion", "results", "datasets/README"):
+        page.goto((built / folder / f"{name}.html").as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        measured = page.evaluate(MEASURE)
+        assert not measured["broken"], f"{name}: broken across lines"
+        assert not measured["crowded"], f"{name}: no room between cells"
+        assert not measured["unboxed"], f"{name}: wider than the screen and in no box of its own"
+        assert measured["page"] <= 390, f"{name} scrolls sideways"
+        seen = {what: count + measured[what] for what, count in seen.items()}
+        page.locator("article table").last.scroll_into_view_if_needed()
+        shoot(page, f"site-tables-{folder}-{Path(name).name}")
+    assert seen["cells"] > 500 and seen["wider"] > 5 and seen["equations"] > 3
+
+
+@needs_chromium
+def test_the_leaderboard_is_seen_whole_on_a_desk(built, browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto((built / "en" / "results.html").as_uri())
+    boxes = page.locator(".pst-scrollable-table-container:visible").evaluate_all(
+        "all => all.map(one => one.scrollWidth - one.clientWidth)"
+    )
+    assert len(boxes) >= 4 and max(boxes) <= 0
 
 
 @needs_chromium
@@ -337,10 +469,75 @@ def test_backups_of_a_student_are_no_pages(tmp_path, monkeypatch):
 def test_a_broken_link_fails_the_build(tmp_path, monkeypatch):
     monkeypatch.setattr(site, "gather", lambda source, language: _small(source, "[nowhere](nothing.md)"))
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "old.html").touch()
+    (tmp_path / "site" / site.MARK).write_text(site.MARKED)
     with pytest.raises(CourseError, match=r"(?s)not built \(en, zh\).*nothing\.md"):
         site.make(tmp_path / "site", REPOSITORY)
-    assert (tmp_path / "site" / "old.html").exists(), "the last good site stays"
+    assert (tmp_path / "site" / site.MARK).exists(), "the last good site stays"
+
+
+def test_the_command_writes_into_a_relative_folder(tmp_path, monkeypatch):
+    """In a short form, from the root of the repository: one page, which links to a file that is no page."""
+
+    def gather(source, language):
+        _small(source, "[the versions](requirements.lock)")
+        site._copy_linked(source)
+
+    monkeypatch.setattr(site, "gather", gather)
+    monkeypatch.chdir(ROOT)
+    out = tmp_path / "new" / "site"
+    app(["site", "--out", os.path.relpath(out)], standalone_mode=False)
+    assert {path.name for path in out.iterdir()} == {"index.html", ".nojekyll", "en", "zh"}
+    assert len([*out.rglob("requirements.lock")]) == 2
+    assert [path.name for path in out.parent.iterdir()] == ["site"], "nothing else is left"
+    site._require_replaceable(out)
+
+
+@pytest.mark.parametrize("kind", ["files", "another site", "something put into ours", "a file", "a link to files"])
+def test_what_the_command_has_not_made_is_not_replaced(tmp_path, monkeypatch, kind):
+    out = tmp_path / "site"
+    folder = tmp_path / "elsewhere" if kind == "a link to files" else out
+    if kind == "a file":
+        out.write_text("mine")
+    else:
+        for name in {"files": ["mine"], "a link to files": ["mine"]}.get(
+            kind, ["index.html", ".nojekyll", "en/mine", "zh/index.html"]
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("mine")
+    if kind == "something put into ours":
+        (out / site.MARK).write_text(site.MARKED)
+        (out / "CNAME").write_text("mine")
+    if kind == "a link to files":
+        out.symlink_to(folder)
+    before = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(site, "gather", lambda source, language: pytest.fail("the refusal comes first"))
+    with pytest.raises(CourseError, match="choose another folder with --out") as refused:
+        site.make(out, REPOSITORY)
+    assert "\n" not in str(refused.value) and (kind != "something put into ours" or "CNAME" in str(refused.value))
+    assert {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("failure", [CourseError("no Chinese"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("when", ["gathering the Chinese", "waiting for Sphinx"])
+def test_no_sphinx_and_no_file_is_left_when_it_fails(tmp_path, monkeypatch, when, failure):
+    def fail(*ignored):
+        raise failure
+
+    def gather(source, language):
+        if when == "gathering the Chinese" and language == "zh_CN":
+            fail()
+        _small(source, "Some words.")
+
+    monkeypatch.setattr(site, "gather", gather)
+    if when == "waiting for Sphinx":
+        monkeypatch.setattr(subprocess.Popen, "communicate", fail)
+    (tmp_path / "site.part").mkdir()
+    (tmp_path / "site.part" / "mine").touch()
+    with pytest.raises(type(failure)):
+        site.make(tmp_path / "site", REPOSITORY)
+    left = [process for process in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(process.info["cmdline"])]
+    assert not left
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["site.part", "site.part/mine"]
 
 
 @pytest.mark.parametrize("address", ["github.com/owner/name", "https://github.com/owner", "https://example.org/a/b"])
