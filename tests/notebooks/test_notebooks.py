@@ -60,7 +60,12 @@ def test_a_lesson_has_its_anatomy(path):
     cells = code_cells(notebook)
     assert ["parameters" in c.metadata.get("tags", []) for c in cells[:3]] == [False, True, False]
     assert len(notebook.cells) - 1 <= MAX_CELLS
-    read = [line.strip() for c in cells if c.id not in ("setup", "checkpoint", "course-map") for line in c.source.splitlines()]
+    read = [
+        line.strip()
+        for c in cells
+        if c.id not in ("setup", "checkpoint", "course-map")
+        for line in c.source.splitlines()
+    ]
     lines = [line for line in read if line and not line.startswith("#")]
     assert len(lines) <= MAX_LINES
     checkpoint = next(cell for cell in cells if cell.id == "checkpoint")
