@@ -6,7 +6,7 @@ TOOLS := $(BIN)/python -m course_tools
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab lab-zh doctor fetch grade slides site bundle store bench bench-gpu bench-recbole clean
+.PHONY: help course test test-all check lab lab-zh doctor fetch grade slides site bundle store bench bench-gpu bench-recbole clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*## /: /' | awk -F': ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -16,6 +16,12 @@ course: $(READY)  ## set everything up, run all lessons on real data, show what 
 
 test: $(READY)    ## set everything up and prove that every lesson, check and exercise works
 	$(TOOLS) test
+
+test-all: $(READY)  ## for authors, make test with every mutant of every exercise and every dark page
+	$(TOOLS) test-all
+
+check: $(READY)   ## for authors, style, guards and the tests of what changed since the last commit
+	$(TOOLS) check $(if $(OUTPUTS),--outputs)
 
 lab: $(READY)     ## open JupyterLab on the lessons
 	$(RUN) lab
@@ -49,6 +55,7 @@ store: $(READY)   ## for authors, execute and store every notebook, write exerci
 bench: $(READY)   ## for authors, speed and memory beside the machine, a peer and growth (twenty minutes, two CPU cores)
 	$(BIN)/python tests/benchmarks/floor.py
 	$(BIN)/python tests/benchmarks/growth.py
+	$(BIN)/python -m pytest -q tests/benchmarks
 
 bench-gpu: $(READY)  ## for authors, every model and its speed on a GPU, beside PyTorch
 	$(BIN)/python tests/benchmarks/gpu.py

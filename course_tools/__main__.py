@@ -1,15 +1,11 @@
 """The command line of instructors and authors: `python -m course_tools --help`."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recsys_helpers.__main__ import fetch, run
-from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -73,25 +69,29 @@ def bundle(out: Annotated[Path | None, typer.Option(help="The archive; build/cou
 @app.command()
 def test() -> None:
     """Style, unit tests, every lesson with other parameters, stored outputs, exercises."""
+    from course_tools.author import proof
 
     fetch()
-    code = ["recsys_helpers", "course_tools", "tests", "docs", "notebooks", "solutions"]
-    workers = ["-n", "2", "--dist", "loadfile"]  # what a file sets up, such as the site or a hub, is set up once
-    nbval = "--nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600"
-    steps = {
-        "style": ["ruff", "check", *code],
-        "layout": ["ruff", "format", "--check", *code],
-        "unit tests, lessons with other parameters, exercises": ["pytest", "-q", *workers, "tests"],
-        "stored outputs": ["pytest", "-q", *workers, *nbval.split(), "notebooks", "solutions"],
-    }
-    failed = []
-    alone = os.environ | {"RECSYS_PROGRESS": "off"}  # a test's answers are no progress of yours
-    for name, command in steps.items():
-        print(f"--- {name}", flush=True)
-        if subprocess.call([sys.executable, "-m", *command], cwd=ROOT, env=alone):
-            failed.append(name)
-    if failed:
-        raise CourseError(f"not in order: {'; '.join(failed)} (see above)")
+    proof.take(proof.whole())
+
+
+@app.command()
+def test_all() -> None:
+    """For authors: `test`, and what seldom changes its answer: every mutant of every exercise, every dark page."""
+    from course_tools.author import proof
+
+    fetch()
+    proof.take(proof.whole(thorough=True))
+
+
+@app.command()
+def check(
+    outputs: Annotated[bool, typer.Option("--outputs", help="Execute the changed notebooks and compare, too.")] = False,
+) -> None:
+    """For authors: style, guards and the tests of what changed since the last commit, in two minutes."""
+    from course_tools.author import proof
+
+    proof.check(outputs)
 
 
 @app.command()

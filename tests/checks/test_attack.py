@@ -1,7 +1,7 @@
 """Checks under attack: mutated solutions, odd and arbitrary answers, and one verdict whatever library an answer is of.
 
-`python tests/checks/test_attack.py --all` writes what became of the mutants to docs/measured; with the names of
-lessons, such as 09, only theirs are judged anew.
+`python tests/checks/test_attack.py` judges the mutants of the exercises that changed since the report in docs/measured
+was written, and writes what became of them there; with `--all` those of all exercises.
 """
 
 import functools
@@ -17,15 +17,17 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+from fingerprints import fingerprint, modules
 from harmless import HARMLESS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
-from mutation import judge_lesson
+from mutation import judge
 from planted import RIGHT, WRONG
 from scipy import sparse
 
 from recsys_helpers.checks import EXERCISES, CheckFailed, Crashed, Wrong, check
+from recsys_helpers.files import write_json
 from recsys_helpers.paths import MEASURED
 
 LESSONS = sorted({name[:2] for name in EXERCISES})
@@ -39,39 +41,76 @@ def explained(name: str) -> dict[str, str]:
     return {change: reason for reason, those in HARMLESS.items() for change in those.get(name, ())}
 
 
-def report(lessons: list[str]) -> dict[str, dict]:
-    """What became of the mutants, exercise by exercise."""
+def stored() -> dict[str, dict]:
+    """What became of the mutants when the report was written, exercise by exercise."""
+    return json.loads(REPORT.read_text(encoding="utf-8"))["exercises"]
+
+
+def changed(lesson: str = "") -> list[str]:
+    """The exercises (of a lesson) of which the report does not know what becomes of their mutants now."""
+    known = stored()
+    return [n for n in EXERCISES if n.startswith(lesson) and known.get(n, {}).get("fingerprint") != fingerprint(n)]
+
+
+def report(names: list[str]) -> dict[str, dict]:
+    """What becomes of the mutants of exercises of one lesson, exercise by exercise."""
     found = {}
-    for lesson in lessons:
-        for name, mutants in itertools.groupby(judge_lesson(lesson), operator.itemgetter(0)):
-            outcomes = {change: outcome for _, change, outcome, _ in mutants}
-            survivors = [change for change, outcome in outcomes.items() if outcome in ("survived", "stopped")]
-            count, reasons = Counter(outcomes.values()), explained(name)
-            found[name] = {
-                "mutants": len(outcomes),
-                "noticed": len(outcomes) - len(survivors),
-                "noticed by a message of its own": count["named"],
-                "noticed by the first difference": count["generic"],
-                "stopped by an exception": count[Crashed.outcome],
-                "equivalent": {change: reasons[change] for change in survivors if change in reasons},
-                "to be noticed": [change for change in survivors if change not in reasons],
-                "unknown to the table": sorted(reasons.keys() - outcomes),
-            }
+    for name, mutants in itertools.groupby(judge(names), operator.itemgetter(0)):
+        outcomes = {change: outcome for _, change, outcome, _ in mutants}
+        survivors = [change for change, outcome in outcomes.items() if outcome in ("survived", "stopped")]
+        count, reasons = Counter(outcomes.values()), explained(name)
+        found[name] = {
+            "mutants": len(outcomes),
+            "noticed": len(outcomes) - len(survivors),
+            "noticed by a message of its own": count["named"],
+            "noticed by the first difference": count["generic"],
+            "stopped by an exception": count[Crashed.outcome],
+            "equivalent": {change: reasons[change] for change in survivors if change in reasons},
+            "to be noticed": [change for change in survivors if change not in reasons],
+            "unknown to the table": sorted(reasons.keys() - outcomes),
+            "fingerprint": fingerprint(name),
+        }
     return found
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_mutants_are_noticed(lesson):
-    found = report([lesson])
-    assert found.keys() == {name for name in EXERCISES if name.startswith(lesson)}
+def are_noticed(names: list[str]) -> None:
+    found = report(names)
+    assert list(found) == names
     assert all(each["mutants"] >= 10 for each in found.values())
     assert not any(each["to be noticed"] or each["unknown to the table"] for each in found.values()), found
 
 
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_mutants_of_changed_exercises_are_noticed(lesson):
+    if names := changed(lesson):
+        are_noticed(names)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_mutants_are_noticed(lesson):
+    are_noticed([name for name in EXERCISES if name.startswith(lesson)])
+
+
 def test_stored_report_is_of_these_exercises():
-    stored = json.loads(REPORT.read_text(encoding="utf-8"))
-    assert stored["exercises"].keys() == EXERCISES.keys()
-    assert stored["total"]["to be noticed"] == 0
+    assert stored().keys() == EXERCISES.keys()
+    assert not any(each["to be noticed"] or each["unknown to the table"] for each in stored().values())
+
+
+def test_a_fingerprint_changes_with_what_the_mutants_depend_on():
+    texts = modules()
+
+    def different(module, old, new):
+        """Which exercises another text of a module concerns."""
+        name = f"recsys_helpers.checks.{module}"
+        assert texts[name].count(old) == 1
+        after = texts | {name: texts[name].replace(old, new)}
+        return {name for name in EXERCISES if fingerprint(name, after) != fingerprint(name, texts)}
+
+    assert different("lesson03", "def _judge_net(", "def _judge_net( ") == {"03.2"}, "a helper of one judge"
+    assert {"01.1", "02.3", "05.2"} <= different("lesson01", "def softmax(", "def softmax( "), "of other lessons"
+    assert different("lesson03", "Mend the article's backpropagation", "Mend it") == set(), "a title"
+    assert different("core", "_hints_shown: dict", "_shown: dict") == set(EXERCISES), "the machinery"
 
 
 # --- Odd answers: refused in words, whatever they are -----------------------------------------------------------------
@@ -254,9 +293,11 @@ def test_odd_values_of_a_dict_are_refused_in_words(name):
 def test_a_coroutine_leaves_no_warning_behind(name, monkeypatch):
     late = []
     monkeypatch.setattr(sys, "unraisablehook", late.append)
+    gc.freeze()  # what was there before is not searched: all of it takes a third of a second
     with warnings.catch_warnings(action="error"):
         told(name, *[later] * len(EXERCISES[name].answers))
         gc.collect()
+    gc.unfreeze()
     assert not late
 
 
@@ -347,7 +388,7 @@ DISTORTIONS = [
     lambda x, number: x[..., :-1] if x.ndim else x.reshape(1),
     lambda x, number: x.astype(np.float16),
 ]
-bounded = settings(max_examples=20, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+bounded = settings(max_examples=10, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 def judged(name, *answers):
@@ -428,7 +469,9 @@ def framed(array):
     return {1: pd.Series, 2: pd.DataFrame}.get(array.ndim, np.array)(array)
 
 
-def test_same_verdict_on_arrays_of_every_kind(monkeypatch, capsys):
+@pytest.mark.parametrize("kinds_a_mistake", [1, pytest.param(4, marks=pytest.mark.thorough)])
+def test_same_verdict_on_arrays_of_every_kind(kinds_a_mistake, monkeypatch):
+    """Right answers in every kind; mistakes by turns in one of them, or in all."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # ten seconds, for this test only
 
@@ -438,34 +481,40 @@ def test_same_verdict_on_arrays_of_every_kind(monkeypatch, capsys):
         "tensor": tf.constant,
         "pandas": framed,
     }
-    table = [(name, answers) for name in RIGHT if name not in NO_ARRAYS for answers in RIGHT[name]]
-    table += [(name, answers) for name in WRONG if name not in NO_ARRAYS for answers, _ in WRONG[name]]
+    exercises = [name for name in RIGHT if name not in NO_ARRAYS]
+    table = [(name, answers, "right", list(kinds)) for name in exercises for answers in RIGHT[name]]
+    turns = itertools.cycle(kinds)
+    for name in exercises:
+        table += [
+            (name, answers, "Wrong", list(itertools.islice(turns, kinds_a_mistake))) for answers, _ in WRONG[name]
+        ]
     differ = []
-    for name, answers in table:
-        plain = verdict(name, answers)
-        for kind, made in kinds.items():
+    for name, answers, due, chosen in table:  # test_planted.py proves that plain arrays get the verdict that is due
+        for kind in chosen:
             if (name, kind) in EXCEPT:
                 continue
             turned = (
-                (lambda *arguments, answer=answer, made=made: leaves(made, answer(*arguments)))
+                (lambda *arguments, answer=answer, made=kinds[kind]: leaves(made, answer(*arguments)))
                 if callable(answer)
                 else answer
                 for answer in answers
             )
-            if (other := verdict(name, tuple(turned))) != plain:
-                differ.append((name, kind, plain, other))
+            if (found := verdict(name, tuple(turned))) != due:
+                differ.append((name, kind, due, found))
     assert len(table) > 600
     assert not differ
 
 
 if __name__ == "__main__":
-    lessons = LESSONS if sys.argv[1:] == ["--all"] else sys.argv[1:]
-    if not lessons or not set(lessons) <= set(LESSONS):
-        sys.exit("usage: python tests/checks/test_attack.py --all, or lessons whose exercises have changed, such as 09")
-    exercises = json.loads(REPORT.read_text(encoding="utf-8"))["exercises"] | report(lessons)
+    if sys.argv[1:] not in ([], ["--all"]):
+        sys.exit("usage: python tests/checks/test_attack.py [--all]")
+    exercises = stored()
+    for _lesson in LESSONS:
+        names = [name for name in EXERCISES if name.startswith(_lesson)] if sys.argv[1:] else changed(_lesson)
+        exercises |= report(names) if names else {}
     exercises = {name: exercises[name] for name in EXERCISES}  # those that are gone go
     numeric = [key for key, value in exercises["01.1"].items() if isinstance(value, int)]
     total = {key: sum(each[key] for each in exercises.values()) for key in numeric}
     total |= {key: sum(len(each[key]) for each in exercises.values()) for key in ("equivalent", "to be noticed")}
-    REPORT.write_text(json.dumps({"total": total, "exercises": exercises}, indent=1) + "\n", encoding="utf-8")
+    write_json(REPORT, {"total": total, "exercises": exercises})
     print(json.dumps(total, indent=1))

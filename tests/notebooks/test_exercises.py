@@ -14,11 +14,14 @@ def names(paths):
     return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
-def score(notebook):
-    """Run a notebook as nbgrader's autograder does: every cell, errors allowed; then its own points."""
+def autograde(notebook):
+    """Run a notebook as nbgrader's autograder does: every cell, errors allowed."""
     preprocessors.ClearOutput().preprocess(notebook, {})
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True)
-    client.execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute()
+
+
+def score(notebook):
+    """What nbgrader gives for the outputs of a notebook: points, possible points, how many cells are graded."""
     graded = [cell for cell in notebook.cells if utils.is_grade(cell)]
     points = [utils.determine_grade(cell) for cell in graded]
     return sum(got for got, _ in points), sum(possible for _, possible in points), len(graded)
@@ -125,13 +128,30 @@ def test_what_a_person_grades_keeps_its_points_and_hides_its_mark_scheme():
 
 @names(notebooks.solutions())
 def test_solutions_get_full_marks(path):
+    """For their stored outputs: that an execution gives these, and nothing on stderr, is what nbval proves."""
     got, possible, graded = score(notebooks.read(path))
     assert graded >= 4 and got == possible > 0
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        nbformat.v4.new_output("error", ename="Wrong", evalue="01.1 not right yet"),
+        nbformat.v4.new_output("stream", name="stderr", text="RuntimeWarning: overflow"),
+    ],
+)
+def test_a_stored_error_or_warning_would_cost_the_marks(output):
+    notebook = notebooks.read(notebooks.solutions()[0])
+    cell = next(cell for cell in notebook.cells if utils.is_grade(cell))
+    cell.outputs.append(output)
+    got, possible, _ = score(notebook)
+    assert got == possible - cell.metadata.nbgrader.points
 
 
 @names(notebooks.solutions())
 def test_released_exercises_get_none(path):
     notebook = notebooks.read(ROOT / "exercises" / path.name)
+    autograde(notebook)
     got, possible, graded = score(notebook)
     assert graded >= 4 and possible > 0 and got == 0
     messages = [o.evalue for c in notebook.cells if utils.is_grade(c) for o in c.outputs if o.output_type == "error"]

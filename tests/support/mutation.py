@@ -2,8 +2,8 @@
 
 A mutant is a solution with one change: another operator, axis, sign, constant or variable, a mask, argument, statement
 or call left out, two arguments swapped, a slice or range shifted by one, another choice in a quiz.
-As a program of its own this file judges the mutants of one lesson, so that an endless one or one that eats memory can
-be stopped: `python tests/support/mutation.py LESSON` prints a JSON list.
+As a program of its own this file judges the mutants of exercises, so that an endless one or one that eats memory can
+be stopped: `python tests/support/mutation.py 03.1 03.2` prints a JSON list.
 """
 
 import ast
@@ -17,7 +17,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from types import CodeType
 from unittest import mock
@@ -303,14 +303,18 @@ def stop(*_):
     raise Endless
 
 
-def judged(lesson: str) -> Iterator[tuple[str, str, str, str]]:
-    """Exercise, change, outcome and message of each mutant of a lesson."""
+def judged(names: Collection[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Exercise, change, outcome and message of each mutant of these exercises, which are of one lesson."""
     scope = {"np": np}  # an exercise may call an earlier one's function
+    lessons = {name.partition(".")[0] for name in names}
     for name, source in solution_cells():
-        if not name.startswith(lesson):
+        if name.partition(".")[0] not in lessons:
             continue
         if "def " in source:
             exec(source, scope)
+        if name not in names:
+            continue
+        if "def " in source:
             tried = {
                 change: partial(run, program, scope, EXERCISES[name].answers)
                 for change, program in programs(source).items()
@@ -328,9 +332,9 @@ def run(program: str, scope: dict, answers: tuple[str, ...]) -> tuple:
     return tuple(scope[answer] for answer in answers)
 
 
-def judge_lesson(lesson: str) -> list[tuple[str, str, str, str]]:
-    """Exercise, change, outcome and message of each mutant of a lesson, judged in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, lesson], capture_output=True, text=True, check=False)
+def judge(names: Collection[str]) -> list[tuple[str, str, str, str]]:
+    """Exercise, change, outcome and message of each mutant of one lesson's exercises, in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, *names], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return [tuple(each) for each in json.loads(done.stdout)]
@@ -340,4 +344,4 @@ if __name__ == "__main__":
     os.environ["RECSYS_PROGRESS"] = "off"
     signal.signal(signal.SIGPROF, stop)
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-    print(json.dumps(list(judged(sys.argv[1]))))
+    print(json.dumps(list(judged(sys.argv[1:]))))
