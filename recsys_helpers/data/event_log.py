@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from recsys_helpers.data.interest_world import DOMAINS, SCENARIOS, InterestWorld
-from recsys_helpers.data.movielens import MovieLens
+from recsys_helpers.data.movielens import MovieLens, film_texts
 from recsys_helpers.data.splits import NextItemSplit, leave_one_out
-from recsys_helpers.models.bert import film_texts
 
 PARTS_OF_DAY = ("night", "morning", "afternoon", "evening")  # six hours each, from midnight UTC
 LOUD = ("Action", "Adventure", "Sci-Fi", "Thriller", "Crime", "Horror", "Mystery", "War", "Western", "Film-Noir")

@@ -83,6 +83,12 @@ def load_movielens(source: str | Path | None = None, rating_range: tuple[float, 
     raise CourseError(f"{path}: expected a CSV file, a folder with u.data and u.item, or one with *.inter and *.item.")
 
 
+def film_texts(films: pd.DataFrame) -> list[str]:
+    """What there is to read about each film: "Toy Story (1995). Animation, Children's, Comedy"."""
+    years = films["year"].astype("string").fillna("year unknown")
+    return [f"{t} ({y}). {', '.join(g)}" for t, y, g in zip(films["title"], years, films["genres"], strict=True)]
+
+
 def _from_csv(path: Path, rating_range: tuple[float, float]) -> MovieLens:
     table = _Table(path, ",", needs=U_DATA)
     ratings = _ratings(table, table.keys("user_id"), table.keys("film_id"), rating_range)

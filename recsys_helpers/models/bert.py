@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from recsys_helpers.data.assets import fetch
 from recsys_helpers.errors import CourseError
@@ -130,12 +129,6 @@ def load_encoder(name: str = "minilm") -> TextEncoder:
         known = ", ".join(["minilm", "tiny", *keras_nlp.models.BertBackbone.presets])
         raise CourseError(f"text encoder {name!r} does not exist; choose one of {known}")
     return TextEncoder(name, name)
-
-
-def film_texts(films: pd.DataFrame) -> list[str]:
-    """What there is to read about each film: "Toy Story (1995). Animation, Children's, Comedy"."""
-    years = films["year"].astype("string").fillna("year unknown")
-    return [f"{t} ({y}). {', '.join(g)}" for t, y, g in zip(films["title"], years, films["genres"], strict=True)]
 
 
 def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") -> np.ndarray:

@@ -343,8 +343,8 @@ def account(job: Job, calls: int = 5) -> dict[str, float]:
 
 def encoders(smoke: bool, rounds: int, square: Product) -> tuple[list[dict], list[dict]]:
     """Rates of the encoders, and MiniLM beside the peer; each turn starts with the machine's own rate."""
-    from recsys_helpers.data.movielens import load_movielens
-    from recsys_helpers.models.bert import film_texts, load_encoder
+    from recsys_helpers.data.movielens import film_texts, load_movielens
+    from recsys_helpers.models.bert import load_encoder
 
     texts = {"comments": world_comments(SMOKE_EXAMPLES if smoke else EXAMPLES)}
     if not smoke:

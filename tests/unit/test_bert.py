@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys_helpers.data.movielens import load_movielens
+from recsys_helpers.data.movielens import film_texts, load_movielens
 from recsys_helpers.errors import CourseError
 from recsys_helpers.models import bert
 from recsys_helpers.training.backend import keras
@@ -87,7 +87,7 @@ def test_minilm_reads_english(minilm):
 def test_minilm_reads_words_with_accents(minilm):
     assert minilm.token_ids(["Les Misérables"]) == minilm.token_ids(["les miserables"])
     unknown = minilm.tokenizer.token_to_id("[UNK]")
-    titles = bert.film_texts(load_movielens().films)
+    titles = film_texts(load_movielens().films)
     assert not any(unknown in ids for ids in minilm.token_ids(titles))
 
 
