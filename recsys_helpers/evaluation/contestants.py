@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_helpers.data.event_log import EventLog
+from recsys_helpers.data.negatives import draw_negatives
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.ranks import ndcg, target_ranks
 from recsys_helpers.models import baselines, cross_domain, next_item
@@ -78,9 +79,8 @@ class Taken(EpochData):
 
     def on_epoch_end(self) -> None:
         self.order = self.random.permutation(len(self.items))
-        self.others = self.random.integers(0, self.taken.shape[1], len(self.items))
-        while (again := self.taken[self.users, self.others]).any():
-            self.others[again] = self.random.integers(0, self.taken.shape[1], again.sum())
+        self.others = draw_negatives(self.taken, self.users, self.random)
+        self.order = self.order[self.others[self.order] >= 0]  # without those who took everything
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)

@@ -28,7 +28,7 @@ def item_similarity(
     Entry (i, j) is how much a history with item i + 1 speaks for item j + 1. The diagonal is 0.
 
     Args:
-        neighbours: how many neighbours to keep.
+        neighbours: how many neighbours to keep; all of them where there are fewer items.
         keep: "candidate" keeps, for each item to be scored, the history items that speak most for it; "history" keeps,
             for each item of a history, the candidates that it speaks most for.
 
@@ -40,7 +40,8 @@ def item_similarity(
     norm = np.sqrt(together.diagonal())
     cosine = together / np.maximum(np.outer(norm, norm), 1e-12)
     np.fill_diagonal(cosine, 0)
-    weakest_kept = -np.partition(-cosine, neighbours - 1, axis=axis).take([neighbours - 1], axis=axis)
+    last = min(neighbours, n_items) - 1
+    weakest_kept = -np.partition(-cosine, last, axis=axis).take([last], axis=axis)
     return np.where(cosine >= weakest_kept, cosine, 0)
 
 

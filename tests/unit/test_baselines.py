@@ -43,6 +43,12 @@ def test_neighbours_are_kept_per_candidate_or_per_history_item():
         item_similarity(TOY, 4, keep="both")
 
 
+@pytest.mark.parametrize("keep", ["candidate", "history"])
+def test_fewer_items_than_neighbours_keep_them_all(keep):
+    assert np.array_equal(item_similarity(TOY, 4, keep=keep), item_similarity(TOY, 4, neighbours=4, keep=keep))
+    assert np.array_equal(item_knn(TOY, 4, keep=keep), item_knn(TOY, 4, neighbours=4, keep=keep))
+
+
 def test_knn_sums_similarity_over_the_history():
     cosine = item_similarity(TOY, 4, neighbours=4)
     assert np.allclose(item_knn(TOY, 4, neighbours=4)[1], cosine[0] + cosine[1])
