@@ -17,8 +17,8 @@ class CourseError(Exception):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message on an unknown word: "did you mean 'x'?", or what is known if nothing is near it."""
-    names = sorted(known)
-    if near := difflib.get_close_matches(word, names, n=1):
+    names = list(known)
+    if near := difflib.get_close_matches(str(word), names, n=1, cutoff=0.5):
         return f"did you mean {near[0]!r}?"
     listed = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:3])} and so on to {names[-1]}"
     return f"known are {listed}."

@@ -3,13 +3,12 @@
 Plain .ipynb is the only source. Lessons are stored with the outputs of one clean run of the quick profile.
 """
 
-import difflib
 from pathlib import Path
 
 import nbformat
 from papermill import inspect_notebook
 
-from recsys_helpers.errors import CourseError
+from recsys_helpers.errors import CourseError, did_you_mean
 from recsys_helpers.files import write_text
 from recsys_helpers.paths import ROOT
 from recsys_helpers.training.profiles import check_profile
@@ -75,9 +74,7 @@ def check_parameters(path: Path, parameters: dict) -> None:
     known = inspect_notebook(str(path))
     for name, value in parameters.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
-            raise CourseError(f"{path.stem} has no parameter {name!r}; {hint}")
+            raise CourseError(f"{path.stem} has no parameter {name!r}; {did_you_mean(name, known)}")
         if name == "seed" and not (isinstance(value, int) and value >= 0):
             raise CourseError(f"seed is {value!r}; it has to be a whole number from 0 up")
     if "profile" in parameters:

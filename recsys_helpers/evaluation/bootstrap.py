@@ -6,6 +6,17 @@ import pandas as pd
 from recsys_helpers.evaluation.ranks import hit, ndcg
 
 
+def _draws(n: int, resamples: int, seed: int = 0) -> np.ndarray:
+    """Numbers of users, drawn with replacement, shape (resamples, n): the rows of every bootstrap over users."""
+    return np.random.default_rng(seed).integers(0, n, size=(resamples, n))
+
+
+def _percentiles(drawn: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of what the resamples gave."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def bootstrap_interval(
     values: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
 ) -> tuple[float, float, float]:
@@ -14,9 +25,8 @@ def bootstrap_interval(
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     values = np.asarray(values, dtype="float64")
-    draws = np.random.default_rng(seed).integers(0, len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(values.mean()), float(low), float(high)
+    drawn = values[_draws(len(values), resamples, seed)].mean(axis=1)
+    return float(values.mean()), *_percentiles(drawn, level)
 
 
 def rmse_interval(
@@ -31,10 +41,9 @@ def rmse_interval(
     """
     _, place = np.unique(users, return_inverse=True)
     squares, counts = np.bincount(place, np.asarray(errors, "float64") ** 2), np.bincount(place)
-    draws = np.random.default_rng(seed).integers(0, len(counts), size=(resamples, len(counts)))
+    draws = _draws(len(counts), resamples, seed)
     drawn = np.sqrt(squares[draws].sum(axis=1) / counts[draws].sum(axis=1))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.sqrt(squares.sum() / counts.sum())), float(low), float(high)
+    return float(np.sqrt(squares.sum() / counts.sum())), *_percentiles(drawn, level)
 
 
 def auc_by_draw(scores: np.ndarray, labels: np.ndarray, users: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -73,7 +82,7 @@ def auc_interval(
     value, *drawn = auc_by_draw(scores, labels, users, draws) - (
         0 if minus is None else auc_by_draw(minus, labels, users, draws)
     )
-    return float(value), *map(float, np.quantile(drawn, [0.025, 0.975]))
+    return float(value), *_percentiles(drawn)
 
 
 def policy_value(
@@ -94,12 +103,10 @@ def policy_value(
     """
     _, users = np.unique(users, return_inverse=True)
     sums = np.stack([np.bincount(users, values) for values in (weights * rewards, np.ones(len(users)), weights)])
-    draws = np.random.default_rng(0).integers(0, sums.shape[1], (resamples, sums.shape[1]))
-    drawn, whole = sums[:, draws].sum(axis=2), sums.sum(axis=1)
+    drawn, whole = sums[:, _draws(sums.shape[1], resamples)].sum(axis=2), sums.sum(axis=1)
     figures = {}
     for place, name in enumerate(("inverse propensity", "self-normalised"), start=1):
-        low, high = np.quantile(drawn[0] / drawn[place], [0.025, 0.975])
-        figures[name] = (float(whole[0] / whole[place]), float(low), float(high))
+        figures[name] = float(whole[0] / whole[place]), *_percentiles(drawn[0] / drawn[place])
     return figures
 
 

@@ -1,17 +1,19 @@
 """Every model of the course under one protocol, on two data sets: `python -m recsys_helpers leaderboard`.
 
 Leave one out in time, every item that the user has not taken is a candidate, tied scores share the middle rank. Each
-model runs in a process of its own, and what came out is kept in build/leaderboard until the package or the data change.
+model runs in a process of its own, and what came out is kept in build/leaderboard until what it depends on changes.
 """
 
-import difflib
+import ast
 import hashlib
+import inspect
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -25,19 +27,31 @@ from rich.table import Table
 from recsys_helpers.data.event_log import EventLog, log_of
 from recsys_helpers.data.interest_world import load_interest_world
 from recsys_helpers.data.movielens import load_movielens
-from recsys_helpers.errors import CourseError
+from recsys_helpers.errors import CourseError, did_you_mean
 from recsys_helpers.evaluation.bootstrap import bootstrap_interval
-from recsys_helpers.evaluation.contestants import MODELS
 from recsys_helpers.evaluation.ranks import hit, ndcg, target_ranks
 from recsys_helpers.evaluation.results import as_text
 from recsys_helpers.files import write_json
-from recsys_helpers.models.baselines import popularity
+from recsys_helpers.models import (
+    baselines,
+    bert,
+    cross_domain,
+    multi_scenario,
+    recurrent,
+    self_attention,
+    two_towers,
+)
+from recsys_helpers.models.base import MODELS as REGISTERED
+from recsys_helpers.models.base import Model, make, requests_of
 from recsys_helpers.paths import MEASURED, ROOT
+from recsys_helpers.recommender import recommender
+from recsys_helpers.training.backend import keras
 from recsys_helpers.training.fit import _peak_memory
 from recsys_helpers.training.profiles import check_profile
 
 DATA = {"movielens": load_movielens, "world": load_interest_world}
-PACKAGE = ROOT / "recsys_helpers"
+ROOMS = baselines, two_towers, bert, recurrent, self_attention, cross_domain, multi_scenario, recommender
+MODELS = {name: m for room in ROOMS for name, m in REGISTERED.items() if m.__module__ == room.__name__}
 Outcomes = dict[str, dict[str, dict]]  # by data set and model: what `measure` gives
 
 
@@ -47,21 +61,23 @@ def read_logs(names: Iterable[str] = DATA) -> dict[str, EventLog]:
     return {name: log_of(DATA[name]()) for name in names}
 
 
-def choose(names: Iterable[str]) -> dict[str, Callable]:
-    """These models in the order of `MODELS`, all where none is named; CourseError for one that does not exist."""
-    _check(names, MODELS, "model")
-    return {name: model for name, model in MODELS.items() if not names or name in names}
+def choose(names: Iterable[str]) -> dict[str, type[Model]]:
+    """These models in the order of `MODELS`, all where none is named; CourseError for one that does not exist.
+
+    What a script of yours has registered can be named, too.
+    """
+    known = MODELS | REGISTERED
+    _check(names, known, "model")
+    return {name: model for name, model in known.items() if name in (names or MODELS)}
 
 
 def _check(names: Iterable[str], known: Iterable[str], what: str) -> None:
     for name in set(names) - set(known):
-        close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-        meant = f"did you mean {close[0]!r}? " if close else ""
-        raise CourseError(f"{what} {name!r} does not exist; {meant}There are: {', '.join(known)}")
+        raise CourseError(f"{what} {name!r} does not exist; {did_you_mean(name, known)}")
 
 
 def run(
-    logs: dict[str, EventLog], models: dict[str, Callable], profile: str, seed: int, build: Path = ROOT / "build"
+    logs: dict[str, EventLog], models: dict[str, type[Model]], profile: str, seed: int, build: Path = ROOT / "build"
 ) -> tuple[Outcomes, list[str]]:
     """Train and measure each model on each log, unless that was done before: (outcomes, what failed and why)."""
     check_profile(profile)
@@ -83,9 +99,9 @@ def run(
     return outcomes, failed
 
 
-def remembered(path: Path, log: EventLog, model: Callable, profile: str, seed: int) -> dict:
+def remembered(path: Path, log: EventLog, model: type[Model], profile: str, seed: int) -> dict:
     """The outcome kept at this path, if it is of this program and these data, else a new one."""
-    key = fingerprint(log)
+    key = fingerprint(log, make(model, profile=profile, seed=seed))
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["fingerprint"] == key:
@@ -107,25 +123,48 @@ def _end_with_parent() -> None:
     threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
-def measure(log: EventLog, model: Callable, profile: str, seed: int) -> dict:
+def measure(log: EventLog, model: type[Model], profile: str, seed: int) -> dict:
     """Ranks of the test items, seconds by the clock and of the CPU, parameters, and peak memory in MB.
 
     Memory is all that the process ever held, Python, TensorFlow and the data too; with a GPU, what it held of that.
     """
     start, busy = time.perf_counter(), time.process_time()
-    scores, parameters = model(log, "test", seed, profile)
+    fitted = make(model, profile=profile, seed=seed).fit(log, "test")
+    scores = fitted.scores(requests_of(log, "test"))
     took = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - busy}
     ranks = target_ranks(scores, log.split.history(), log.split.target())
-    return {"ranks": ranks.tolist(), **took, "parameters": int(parameters), "MB": _peak_memory()}
+    return {"ranks": ranks.tolist(), **took, "parameters": fitted.parameters, "MB": _peak_memory()}
 
 
-def fingerprint(log: EventLog) -> str:
-    """Of the data and of the package's modules: whichever of them changes, every model is measured anew."""
+def fingerprint(log: EventLog, model: Model) -> str:
+    """Of all that an outcome depends on: the data, the settings, the sources that the model imports, the libraries."""
     frames = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (log.events, log.items)]
     arrays = [*frames, log.subjects, log.split.item_ids, np.concatenate(log.split.sequences)]
     parts = [np.ascontiguousarray(array).tobytes() for array in arrays]
-    parts += [path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))]
+    parts += [path.read_bytes() for path in sources(Path(inspect.getfile(type(model))))]
+    parts.append(repr((model.settings(), versions())).encode())
     return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def versions() -> list[str]:
+    """Of the libraries that compute."""
+    libraries = np, keras, import_module(keras.backend.backend())
+    return [f"{library.__name__} {library.__version__}" for library in libraries]
+
+
+def sources(path: Path) -> list[Path]:
+    """A file and what it imports of the helper package, and what this imports, and so on; sorted."""
+    found, waiting = set(), [path]
+    while waiting:
+        found.add(path := waiting.pop())
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            else:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules = [ROOT / f"{name.replace('.', '/')}.py" for name in names if name.startswith("recsys_helpers.")]
+            waiting += [module for module in modules if module.is_file() and module not in found]
+    return sorted(found)
 
 
 def rows(logs: dict[str, EventLog], outcomes: Outcomes) -> list[dict]:
@@ -133,7 +172,7 @@ def rows(logs: dict[str, EventLog], outcomes: Outcomes) -> list[dict]:
     found = []
     for data, log in logs.items():
         history, target = log.split.history(), log.split.target()
-        usual = ndcg(target_ranks(popularity(history, log.split.n_items), history, target))
+        usual = ndcg(target_ranks(baselines.popularity(history, log.split.n_items), history, target))
         for model, outcome in outcomes[data].items():
             gain = ndcg(outcome["ranks"])
             figures = {"NDCG@10": gain, "HR@10": hit(outcome["ranks"]), "gain over popularity": gain - usual}

@@ -1,6 +1,6 @@
-"""Metrics of recommended lists: how many wanted items stand how high, and what lies beyond accuracy.
+"""Metrics of recommended lists: how many relevant items stand how high, and what lies beyond accuracy.
 
-A list is a row of item numbers, best first. Figures come one a user, so that `evaluation.interval` can follow; those
+A list is a row of item numbers, best first. Figures come one a user, so that `bootstrap_interval` can follow; those
 of a whole catalogue (`coverage`, `gini`) are one number.
 """
 
@@ -19,51 +19,51 @@ def top_items(scores: np.ndarray, history: list[np.ndarray], k: int = 10) -> np.
     return np.argsort(-scores, axis=1, kind="stable")[:, :k] + 1
 
 
-def hits(lists: np.ndarray, wanted: list[np.ndarray]) -> np.ndarray:
-    """1.0 where a place of the list holds an item that the user wanted, shape (n_users, k)."""
-    return np.stack([np.isin(row, items) for row, items in zip(lists, wanted, strict=True)]).astype("float64")
+def hits(lists: np.ndarray, relevant: list[np.ndarray]) -> np.ndarray:
+    """1.0 where a place of the list holds an item that is relevant to the user, shape (n_users, k)."""
+    return np.stack([np.isin(row, items) for row, items in zip(lists, relevant, strict=True)]).astype("float64")
 
 
 def hit_rate(hits: np.ndarray) -> np.ndarray:
-    """1.0 for each user whose list holds anything wanted."""
+    """1.0 for each user whose list holds anything relevant."""
     return hits.max(axis=1)
 
 
 def precision(hits: np.ndarray) -> np.ndarray:
-    """Share of each list that was wanted."""
+    """Share of each list that was relevant."""
     return hits.mean(axis=1)
 
 
-def recall(hits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Share of the wanted items that the list holds; `wanted` is how many there are, shape (n_users,)."""
-    return hits.sum(axis=1) / wanted
+def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Share of the relevant items that the list holds; `relevant` is how many there are, shape (n_users,)."""
+    return hits.sum(axis=1) / relevant
 
 
 def reciprocal_rank(hits: np.ndarray) -> np.ndarray:
-    """1 / place of the first wanted item, 0 where the list holds none."""
+    """1 / place of the first relevant item, 0 where the list holds none."""
     return (hits / np.arange(1, hits.shape[1] + 1)).max(axis=1)
 
 
-def average_precision(hits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Mean, over the wanted items that a list of this length can hold, of the precision down to each of them."""
+def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Mean, over the relevant items that a list of this length can hold, of the precision down to each of them."""
     places = np.arange(1, hits.shape[1] + 1)
-    return (hits * np.cumsum(hits, axis=1) / places).sum(axis=1) / np.minimum(wanted, hits.shape[1])
+    return (hits * np.cumsum(hits, axis=1) / places).sum(axis=1) / np.minimum(relevant, hits.shape[1])
 
 
-def ndcg(hits: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Wanted items, each discounted by 1 / log2(1 + place), as a share of the best list of this length.
 
     Source: Järvelin and Kekäläinen, Cumulated Gain-Based Evaluation of IR Techniques, ACM TOIS 2002.
     """
     discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    best = np.cumsum(discount)[np.minimum(wanted, hits.shape[1]).astype(int) - 1]
+    best = np.cumsum(discount)[np.minimum(relevant, hits.shape[1]).astype(int) - 1]
     return hits @ discount / best
 
 
-def by_user(hits: np.ndarray, wanted: np.ndarray) -> pd.DataFrame:
+def by_user(hits: np.ndarray, relevant: np.ndarray) -> pd.DataFrame:
     """Every metric above, one column each, one row a user."""
-    columns = {"hit rate": hit_rate(hits), "precision": precision(hits), "recall": recall(hits, wanted)}
-    columns |= {"MRR": reciprocal_rank(hits), "MAP": average_precision(hits, wanted), "NDCG": ndcg(hits, wanted)}
+    columns = {"hit rate": hit_rate(hits), "precision": precision(hits), "recall": recall(hits, relevant)}
+    columns |= {"MRR": reciprocal_rank(hits), "MAP": average_precision(hits, relevant), "NDCG": ndcg(hits, relevant)}
     return pd.DataFrame(columns)
 
 
@@ -100,7 +100,7 @@ def diversity(lists: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def serendipity(lists: np.ndarray, hits: np.ndarray, obvious: np.ndarray) -> np.ndarray:
-    """Share of each list that was wanted and that the obvious list, such as the popular items, lacks.
+    """Share of each list that was relevant and that the obvious list, such as the popular items, lacks.
 
     Source: Ge, Delgado-Battenfeld and Jannach, Beyond Accuracy, RecSys 2010.
     """

@@ -27,16 +27,16 @@ def target_ranks(scores: np.ndarray, history: list[np.ndarray], target: np.ndarr
     if not np.isfinite(scores).all():
         raise ValueError("some scores are NaN or infinite; a model that diverged cannot be ranked")
     users = np.repeat(np.arange(len(scores)), [len(items) for items in history])
-    wanted = scores[np.arange(len(scores)), target - 1]
+    of_target = scores[np.arange(len(scores)), target - 1]
     scores[users, np.concatenate(history) - 1] = -np.inf
-    scores[np.arange(len(scores)), target - 1] = wanted  # a target seen before stays a candidate
-    higher = (scores > wanted[:, None]).sum(axis=1)
-    equal = (scores == wanted[:, None]).sum(axis=1) - 1
+    scores[np.arange(len(scores)), target - 1] = of_target  # a target seen before stays a candidate
+    higher = (scores > of_target[:, None]).sum(axis=1)
+    equal = (scores == of_target[:, None]).sum(axis=1) - 1
     return 1 + higher + share * equal
 
 
 def sampled_ranks(
-    scores: np.ndarray, history: list[np.ndarray], target: np.ndarray, others: int, rng: np.random.Generator
+    scores: np.ndarray, history: list[np.ndarray], target: np.ndarray, negatives: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Rank of each target among itself and so many unseen items drawn at random, shape (n_users,); ties in the middle.
 
@@ -48,9 +48,9 @@ def sampled_ranks(
     draw = rng.random(scores.shape)
     draw[np.repeat(one, [len(items) for items in history]), np.concatenate(history) - 1] = 2  # never drawn
     draw[one, target - 1] = 2
-    drawn = np.take_along_axis(scores, np.argpartition(draw, others, axis=1)[:, :others], axis=1)
-    wanted = scores[one, target - 1][:, None]
-    return 1 + (drawn > wanted).sum(axis=1) + (drawn == wanted).sum(axis=1) / 2
+    drawn = np.take_along_axis(scores, np.argpartition(draw, negatives, axis=1)[:, :negatives], axis=1)
+    of_target = scores[one, target - 1][:, None]
+    return 1 + (drawn > of_target).sum(axis=1) + (drawn == of_target).sum(axis=1) / 2
 
 
 def hit(ranks: np.ndarray, k: int = 10) -> np.ndarray:

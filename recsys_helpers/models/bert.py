@@ -4,12 +4,15 @@ import hashlib
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from recsys_helpers.data.assets import fetch
 from recsys_helpers.errors import CourseError
 from recsys_helpers.files import replacing
+from recsys_helpers.models.base import Model, NewItem, histories_of, register, unit, with_row
+from recsys_helpers.models.baselines import fading_sum
 from recsys_helpers.paths import datasets_dir, home
 from recsys_helpers.training.backend import keras, keras_nlp
 from recsys_helpers.training.fit import EpochData
@@ -159,6 +162,55 @@ def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") ->
         return hidden[:, 0]
     weights = padding_mask[:, :, None].astype(hidden.dtype)
     return (hidden * weights).sum(axis=1) / weights.sum(axis=1)
+
+
+@register
+class TextProfile(Model):
+    """Cosine of an item's text with the texts of the user's last items (lesson 02); nothing is trained.
+
+    Args:
+        encoder: as in `load_encoder`. last: how many items of the history count.
+        decay: the k-th last weighs decay^(k - 1).
+        centred: take off the mean of all texts, since what all share says nothing.
+    """
+
+    name = "text profile"
+
+    def __init__(self, encoder: str = "minilm", last: int = 10, decay: float = 1.0, centred: bool = False):
+        self.encoder, self.last, self.decay, self.centred = encoder, last, decay, centred
+
+    def fit(self, log, part="test"):
+        vectors = self._encoder.encode(log.items["text"].tolist())
+        self.encoder_ = np.array(self._encoder.name)  # "minilm" may not be here
+        self.mean_ = vectors.mean(axis=0) if self.centred else np.zeros_like(vectors[0])
+        self.vectors_ = unit(vectors - self.mean_) if self.centred else vectors
+        return self
+
+    def scores(self, requests):
+        return unit(fading_sum(histories_of(requests), self.vectors_, self.last, self.decay)) @ self.vectors_.T
+
+    def vector_of(self, text: str) -> np.ndarray:
+        """Where a text stands among `vectors_`, shape (width,).
+
+        Raises:
+            CourseError: the encoder that is here is not the one that made `vectors_`.
+        """
+        made, here, width = str(self.encoder_), self._encoder.name, len(self.mean_)
+        vector = self._encoder.encode([text], cache=False)[0]
+        if (here, len(vector)) != (made, width):
+            raise CourseError(
+                f"the texts were read by the encoder {made!r} ({width} numbers each), and here is {here!r} "
+                f"({len(vector)}); their vectors do not compare. Fetch {made!r}, or fit anew"
+            )
+        return unit(vector - self.mean_)
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        """Loaded once; a fitted model that was saved asks for the one that it was fitted with."""
+        return load_encoder(str(getattr(self, "encoder_", self.encoder)))
+
+    def with_item(self, item: NewItem) -> Self:
+        return self._with(vectors_=with_row(self.vectors_, item.vector))
 
 
 class TextBatches(EpochData):

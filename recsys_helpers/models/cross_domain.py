@@ -4,14 +4,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 from scipy.stats import rankdata
 
+from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.data.movielens import MovieLens
 from recsys_helpers.evaluation.ranks import ndcg, target_ranks
+from recsys_helpers.models.base import Model, histories_of, register
 
 
-def fading_interest(contents: np.ndarray, users: np.ndarray, counts: np.ndarray, fade: float = 0.5) -> np.ndarray:
-    """What a user took until now, as the mean of its contents, each event weighing `fade` times the one after it.
+def fading_mean(contents: np.ndarray, decay: float) -> np.ndarray:
+    """Mean of the rows so far, each weighing `decay` times the one after it; (events, k) -> (events + 1, k).
+
+    Before any event (NaN), after the first, after the second, ...
+    """
+    sums = lfilter([1], [1, -decay], np.c_[contents, np.ones(len(contents))], axis=0)
+    return np.vstack([np.full(contents.shape[1], np.nan), sums[:, :-1] / sums[:, -1:]])
+
+
+def fading_interest(contents: np.ndarray, users: np.ndarray, counts: np.ndarray, decay: float = 0.5) -> np.ndarray:
+    """What a user took until now, as the mean of its contents, each event weighing `decay` times the one after it.
 
     Args:
         contents: content vector of each event, shape (events, k); events of a user together, oldest first.
@@ -21,14 +33,10 @@ def fading_interest(contents: np.ndarray, users: np.ndarray, counts: np.ndarray,
     Returns:
         Shape (events, k): the interest just before each event; NaN where nothing has been counted yet.
     """
-    interests = np.full(contents.shape, np.nan)
-    for event, (user, counted) in enumerate(zip(users, counts, strict=True)):
-        if event == 0 or user != users[event - 1]:
-            total, weight = np.zeros(contents.shape[1]), 0.0
-        if weight:
-            interests[event] = total / weight
-        if counted:
-            total, weight = fade * total + contents[event], fade * weight + 1
+    interests = np.empty(contents.shape)
+    for rows in np.split(np.arange(len(users)), np.flatnonzero(users[1:] != users[:-1]) + 1):
+        counted = rows[counts[rows]]
+        interests[rows] = fading_mean(contents[counted], decay)[np.searchsorted(counted, rows)]
     return interests
 
 
@@ -52,6 +60,68 @@ def item_scores(interests: np.ndarray, contents: np.ndarray, popularity: np.ndar
     return np.log(interests / interests.sum(axis=1, keepdims=True) @ of_interest.T)
 
 
+def contents_of(log: EventLog) -> np.ndarray:
+    """What each item is about in its own domain, shape (items, domains, subjects); 0 in the others."""
+    return np.eye(len(log.domains))[log.items["domain"], :, None] * log.subjects[:, None]
+
+
+def moments(about: np.ndarray) -> np.ndarray:
+    """What is known just before each event of one history, and after the last, shape (events + 1, features).
+
+    The share of the domains, fading; for each domain, from its events only, interest that fades fast and slowly, and
+    how long ago it was last chosen, as -log(events). NaN where nothing is known yet.
+
+    Args:
+        about: rows of `contents_of` for the items of the history, shape (events, domains, subjects).
+    """
+    domains, subjects, moment = about.sum(axis=2), about.sum(axis=1), np.arange(len(about) + 1)
+    views = [fading_mean(domains, 0.9)]
+    for here in map(np.flatnonzero, domains.T > 0.5):
+        so_far = np.searchsorted(here, moment)  # how many events of this domain lie before each moment
+        views += [fading_mean(subjects[here], decay)[so_far] for decay in (0.5, 0.9)]
+        views.append(-np.log(moment - np.r_[np.nan, here][so_far])[:, None])
+    return np.hstack(views)
+
+
+def moments_of(contents: np.ndarray, histories: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """`moments` of all histories, and which of them are followed by an event: shapes (moments, features), (moments,).
+
+    Args:
+        contents: as `contents_of` gives them.
+    """
+    after_the_last = np.cumsum([len(items) + 1 for items in histories]) - 1
+    found = np.vstack([moments(contents[items - 1]) for items in histories])
+    return found, ~np.isin(np.arange(len(found)), after_the_last)
+
+
+@register
+class MappedInterest(Model):
+    """Interest in each domain, mapped by least squares to what comes next (lesson 05), times popularity within it."""
+
+    name = "transfer"
+
+    def fit(self, log, part="test"):
+        histories, contents = log.split.history(part), contents_of(log)
+        taken = np.concatenate(histories) - 1
+        found, followed = moments_of(contents, histories)
+        self.mean_ = np.nanmean(found, axis=0)
+        self.contents_ = contents
+        self.counts_ = np.bincount(taken, minlength=log.split.n_items) + 1.0
+        flat = contents.reshape(len(contents), -1)
+        self.weights_ = np.linalg.lstsq(self._inputs(found[followed]), flat[taken], rcond=None)[0]
+        self.parameters_ = self.weights_.size
+        return self
+
+    def scores(self, requests):
+        found = np.stack([moments(self.contents_[items - 1])[-1] for items in histories_of(requests)])
+        interests = np.maximum(self._inputs(found) @ self.weights_, 1e-3)
+        return item_scores(interests, self.contents_.reshape(len(self.contents_), -1), self.counts_)
+
+    def _inputs(self, found: np.ndarray) -> np.ndarray:
+        """What is not known counts as usual; the last column is for the constant."""
+        return np.c_[np.where(np.isnan(found), self.mean_, found), np.ones(len(found))]
+
+
 def ndcg_by_user(scores: np.ndarray, items: np.ndarray, users: np.ndarray) -> np.ndarray:
     """NDCG@10 over all items, mean of each user's rows, users in increasing order.
 
@@ -70,7 +140,7 @@ class TwoDomains:
         source_items, target_items: positions in the catalogue, shapes (n,) and (m,).
         source, target: 1 where a user took an item, shapes (users, n) and (users, m); nobody is hidden in them.
         shared: users (rows) with enough in both domains, not hidden. hidden: users whose target domain is hidden.
-        known, wanted: the earlier and the later half of what the hidden users took, shape (hidden, m) each.
+        known, relevant: the earlier and the later half of what the hidden users took, shape (hidden, m) each.
     """
 
     source_items: np.ndarray
@@ -80,7 +150,7 @@ class TwoDomains:
     shared: np.ndarray
     hidden: np.ndarray
     known: np.ndarray
-    wanted: np.ndarray
+    relevant: np.ndarray
 
     @property
     def visible(self) -> np.ndarray:
@@ -108,7 +178,7 @@ def film_domains(movielens: MovieLens, source: set[str], target: set[str], hide:
     return TwoDomains(*domains, *taken, np.setdiff1d(shared, hidden), hidden, 1.0 * earlier, 1.0 * later)
 
 
-def wanted_ndcg(scores: np.ndarray, domains: TwoDomains) -> np.ndarray:
+def relevant_ndcg(scores: np.ndarray, domains: TwoDomains) -> np.ndarray:
     """NDCG@10 of each hidden user, shape (hidden,): all later films are right, the earlier ones are no candidates.
 
     Films whose scores agree to six decimals, such as a film that is listed twice, share their places: each gains the
@@ -121,5 +191,5 @@ def wanted_ndcg(scores: np.ndarray, domains: TwoDomains) -> np.ndarray:
     first, last = (rankdata(-candidates, method, axis=1).astype(int) for method in ("min", "max"))
     gained = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, 12)))])  # by the first 0, 1, ... 10 places
     gain = (gained[np.minimum(last, 10)] - gained[np.minimum(first - 1, 10)]) / (last - first + 1)
-    ideal = gained[np.minimum(domains.wanted.sum(axis=1), 10).astype(int)]
-    return (domains.wanted * gain).sum(axis=1) / ideal
+    ideal = gained[np.minimum(domains.relevant.sum(axis=1), 10).astype(int)]
+    return (domains.relevant * gain).sum(axis=1) / ideal

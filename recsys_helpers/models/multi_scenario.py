@@ -4,13 +4,21 @@ Every model makes an interest vector of the user, at this moment and in this sce
 vector of an item, as the towers of lesson 03 do, and adds what the item brings along (popularity, strength).
 """
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from recsys_helpers.data.movielens import MovieLens
 from recsys_helpers.evaluation.bootstrap import auc_interval
+from recsys_helpers.models.base import Model, NewItem, Request, histories_of, register, with_row
+from recsys_helpers.models.cross_domain import contents_of, moments, moments_of
+from recsys_helpers.models.self_attention import gelu
 from recsys_helpers.models.two_towers import fit_biases
 from recsys_helpers.training.backend import keras
+from recsys_helpers.training.fit import fit
+from recsys_helpers.training.profiles import by_profile
 
 ops = keras.ops
 KINDS = (
@@ -119,7 +127,7 @@ def _build(kind: str, width: int, features: int, contents: int, extras: int, sce
 
 
 def candidates(
-    rows: np.ndarray, took: np.ndarray, second_domain: np.ndarray, others: int, rng: np.random.Generator
+    rows: np.ndarray, took: np.ndarray, second_domain: np.ndarray, negatives: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each row the item that was taken, label 1, and some drawn evenly from the same domain, label 0.
 
@@ -128,13 +136,13 @@ def candidates(
         second_domain: which items belong to the second of two domains of equal size, bool, shape (items,).
 
     Returns:
-        rows, item positions and labels, each of shape (len(rows) * (1 + others),).
+        rows, item positions and labels, each of shape (len(rows) * (1 + negatives),).
     """
     domains = np.stack([np.flatnonzero(~second_domain), np.flatnonzero(second_domain)])
     which = second_domain[took].astype(int)[:, None]
-    drawn = domains[which, rng.integers(0, domains.shape[1], (len(took), others))]
-    labels = np.tile(np.eye(1, others + 1)[0], len(took))
-    return np.repeat(rows, others + 1), np.c_[took, drawn].ravel(), labels
+    drawn = domains[which, rng.integers(0, domains.shape[1], (len(took), negatives))]
+    labels = np.tile(np.eye(1, negatives + 1)[0], len(took))
+    return np.repeat(rows, negatives + 1), np.c_[took, drawn].ravel(), labels
 
 
 def part_of(model: keras.Model, layer: str, x: np.ndarray, scenario: int) -> np.ndarray:
@@ -190,3 +198,75 @@ def liking_rows(movielens: MovieLens, test: np.ndarray) -> tuple[np.ndarray, np.
     features, extras = np.c_[taste, people[user]], np.c_[baseline, often[film]]
     scaled = [(values - values[~test].mean(0)) / (values[~test].std(0) + 1e-6) for values in (features, extras)]
     return scaled[0].astype("float32"), genres[film].astype("float32"), scaled[1].astype("float32")
+
+
+@register
+class ScenarioFusion(Model):
+    """Attention over experts by scenario: what is wanted now and here, from the interest in each domain.
+
+    Trained by Keras to tell what was taken from four items drawn evenly, from what `moments` says of the time before,
+    and of the item its contents, popularity and strength; run in NumPy.
+
+    Args:
+        profile: how much to train. seed: of the weights' start and of the items that are drawn.
+    """
+
+    name = "fusion"
+
+    def __init__(self, profile: str = "quick", seed: int = 7):
+        self.profile, self.seed = profile, seed
+
+    def fit(self, log, part="test"):
+        events, histories, n = log.before(part), log.split.history(part), log.split.n_items
+        taken, scenario, liked = (events[name].to_numpy() for name in ("item", "scenario", "strength"))
+        taken = taken - 1
+        contents = contents_of(log)
+        found, followed = moments_of(contents, histories)
+        mean = np.nanmean(found, axis=0)
+        spread = np.where(np.isnan(found), mean, found).std(axis=0) + 1e-6
+        x = np.nan_to_num((found[followed] - mean) / spread).astype("float32")
+        counts = np.bincount(taken, minlength=n)
+        extras = np.c_[np.log(counts + 1), (np.bincount(taken, liked, n) + 4 * liked.mean()) / (counts + 4)]
+        extras = ((extras - extras.mean(axis=0)) / (extras.std(axis=0) + 1e-6)).astype("float32")
+        self.mean_, self.spread_ = mean.astype("float32"), spread.astype("float32")
+        self.contents_, self.extras_ = contents.astype("float32"), extras
+        return self._train(x, scenario.astype("int32"), taken, len(log.scenarios))
+
+    def _train(self, x: np.ndarray, scenario: np.ndarray, taken: np.ndarray, scenarios: int) -> Self:
+        n, flat = len(self.contents_), self.contents_.reshape(len(self.contents_), -1)
+        keras.utils.set_random_seed(self.seed)
+        model = scenario_model("attention over experts", x.shape[1], flat.shape[1], 2, scenarios, weights=8000)
+        epochs, rng = by_profile(self.profile, smoke=1, quick=4, full=12), np.random.default_rng(self.seed)
+        rate = keras.optimizers.schedules.CosineDecay(5e-3, -(-5 * len(taken) // 2048) * epochs)
+        model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+        row, labels = np.repeat(np.arange(len(taken)), 5), np.tile(np.eye(1, 5, dtype="float32")[0], len(taken))
+        for _ in range(epochs):  # negatives are drawn anew each time
+            item = np.c_[taken, rng.integers(0, n, (len(taken), 4))].ravel()
+            rows = [x[row], flat[item], self.extras_[item], scenario[row]]
+            fit(model, (rows, labels), 1, lines=0, batch_size=2048)
+        *experts, output, worth = [
+            layer.get_weights() for layer in model.layers if isinstance(layer, keras.layers.Dense) and layer.use_bias
+        ]
+        [self.scenario_], [self.keys_] = (model.get_layer(n).get_weights() for n in ("scenario_embedding", "keys"))
+        self.experts_, self.experts_bias_ = (np.stack(arrays) for arrays in zip(*experts, strict=True))
+        (self.output_, self.output_bias_), (self.worth_, self.worth_bias_) = output, worth
+        self.parameters_ = model.count_params()
+        return self
+
+    def interests(self, requests: list[Request]) -> np.ndarray:
+        """What each user is taken to want, shape (requests, domains * subjects)."""
+        found = np.stack([moments(self.contents_[items - 1])[-1] for items in histories_of(requests)])
+        x, query = np.nan_to_num((found - self.mean_) / self.spread_), self.scenario_[[r.scenario for r in requests]]
+        gate = softmax(query @ self.keys_ / np.sqrt(query.shape[1]), axis=1)
+        hidden = np.einsum("re,erw->rw", gate, gelu(x @ self.experts_ + self.experts_bias_[:, None]))
+        return np.c_[hidden, query] @ self.output_ + self.output_bias_
+
+    def scores(self, requests):
+        worth = self.extras_ @ self.worth_[:, 0] + self.worth_bias_
+        return self.interests(requests) @ self.contents_.reshape(len(self.contents_), -1).T + worth
+
+    def with_item(self, item: NewItem) -> Self:
+        """Popularity and strength are the mean of those of the items with the nearest texts."""
+        content = np.eye(self.contents_.shape[1])[item.domain][:, None] * item.subjects
+        extras = with_row(self.extras_, self.extras_[item.near].mean(axis=0))
+        return self._with(contents_=with_row(self.contents_, content), extras_=extras)

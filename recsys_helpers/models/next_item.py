@@ -3,12 +3,19 @@
 All positions of a window are trained at once: position t sees items 1..t and predicts item t + 1.
 """
 
+from typing import Self
+
 import numpy as np
 
+from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.data.splits import PADDING, NextItemSplit, pad_right
 from recsys_helpers.evaluation.ranks import hit, ndcg, target_ranks
+from recsys_helpers.models.base import Request, histories_of
+from recsys_helpers.models.network import Network, weights_of
 from recsys_helpers.training.backend import keras, keras_nlp
-from recsys_helpers.training.fit import EpochData
+from recsys_helpers.training.fit import EpochData, on_device
+
+LENGTH = 50  # items in a window, of the models that follow the protocol
 
 
 class Windows(EpochData):
@@ -91,22 +98,29 @@ def next_item_loss(smoothing: float = 0.0):
     return loss
 
 
-def next_item_scores(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:
-    """Scores of every item after each user's history; shape (n_users, n_items), column j is item j + 1.
+def last_states(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:
+    """The output of layer `final_norm` at the last item of each history, shape (n_users, width).
 
-    The score is read at the last item of the history, not at the last column of the padded window: it is the state of
-    layer `final_norm` there times the rows of `item_embedding`, as in the model's own output layer.
+    Not at the last column of the padded window; and scores at one position are enough, so the output layer is not run.
     """
     windows = pad_right(histories, length)
     last = (windows != PADDING).sum(axis=1) - 1
-    hidden = keras.Model(model.input, model.get_layer("final_norm").output)  # scores at one position, not at all
+    hidden = keras.Model(model.input, model.get_layer("final_norm").output)
     states = []
     for start in range(0, len(windows), batch_size):
         rows = slice(start, start + batch_size)
         everywhere = keras.ops.cast(hidden(windows[rows], training=False), "float32")
         states.append(keras.ops.convert_to_numpy(everywhere)[np.arange(len(windows[rows])), last[rows]])
+    return np.concatenate(states)
+
+
+def next_item_scores(model: keras.Model, histories: list[np.ndarray], length: int, batch_size: int = 256) -> np.ndarray:
+    """Scores of every item after each user's history; shape (n_users, n_items), column j is item j + 1.
+
+    The last state of the history times the rows of `item_embedding`, as in the model's own output layer.
+    """
     items = keras.ops.convert_to_numpy(model.get_layer("item_embedding").embeddings)
-    return np.concatenate(states) @ items[1:].T
+    return last_states(model, histories, length, batch_size) @ items[1:].T
 
 
 def ranking_on(model: keras.Model, split: NextItemSplit, length: int, part: str = "validation") -> np.ndarray:
@@ -119,3 +133,60 @@ def validation_metrics(model: keras.Model, split: NextItemSplit, length: int) ->
     """HR@10 and NDCG@10 on the validation items, for `training.fit`."""
     ranks = ranking_on(model, split, length, "validation")
     return {"HR@10": float(hit(ranks).mean()), "NDCG@10": float(ndcg(ranks).mean())}
+
+
+def compile_with_ema(network: keras.Model) -> keras.Model:
+    """Compiled with running means of the weights and label smoothing."""
+    optimizer = keras.optimizers.Adam(3e-3, use_ema=True, ema_momentum=0.99)
+    network.compile(optimizer, next_item_loss(smoothing=0.1))
+    return network
+
+
+class NextItemNetwork(Network):
+    """A network over item numbers, trained as in lesson 04; a subclass gives its layers in `network`.
+
+    Who has no history gets the mean state of those who had one.
+    """
+
+    epochs, patience = {"smoke": 1, "quick": 12, "full": 30}, 4
+
+    def network(self, n_items: int) -> keras.Model:
+        """(batch, length) -> logits (batch, length, n_items + 1), with layers `item_embedding` and `final_norm`."""
+        raise NotImplementedError
+
+    def compiled(self, log):
+        keras.utils.set_random_seed(self.seed)
+        with on_device():
+            return compile_with_ema(self.network(log.split.n_items))
+
+    def data(self, log, part):
+        return Windows(log.split.history(part), LENGTH, seed=self.seed)
+
+    def read(self, network):
+        self._network, self.weights_ = network, weights_of(network)
+
+    def fit(self, log: EventLog, part: str = "test") -> Self:
+        self.n_items_ = log.split.n_items
+        return super().fit(log, part).take_usual(log.split.history(part))
+
+    def take_usual(self, histories: list[np.ndarray]) -> Self:
+        """Remember the mean state after these histories; the weights stay as they are."""
+        self.usual_ = self.states(histories).mean(axis=0)
+        return self
+
+    def scores(self, requests: list[Request]) -> np.ndarray:
+        histories = histories_of(requests)
+        known = np.array([len(items) > 0 for items in histories])
+        states = np.empty((len(histories), self.weights_[0].shape[1]), "float32")
+        if known.any():
+            states[known] = self.states([items for items in histories if len(items)])
+        if not known.all():
+            states[~known] = self.usual_
+        return states @ self.weights_[0][1 : 1 + int(self.n_items_)].T  # the first weights are the items' vectors
+
+    def states(self, histories: list[np.ndarray]) -> np.ndarray:
+        """What the network makes of each history, shape (n_users, width)."""
+        if not hasattr(self, "_network"):  # loaded
+            self._network = self.network(int(self.n_items_))
+            self._network.set_weights(self.weights_)
+        return last_states(self._network, histories, LENGTH)

@@ -6,7 +6,8 @@ Events are numbered from 0 where they index a matrix, and from 1 where they go i
 import numpy as np
 
 from recsys_helpers.data.interest_world import LONGEST, InterestWorld
-from recsys_helpers.models.next_item import item_embedding, item_logits
+from recsys_helpers.models.base import register
+from recsys_helpers.models.next_item import NextItemNetwork, item_embedding, item_logits
 from recsys_helpers.models.self_attention import causal_block
 from recsys_helpers.training.backend import keras, keras_nlp
 
@@ -115,6 +116,23 @@ def next_item_rnn(
     x = keras.layers.LayerNormalization(name="final_norm")(x)
     logits = item_logits(embedding, x)
     return keras.Model(items, logits, name=f"next_item_{cell.lower()}")
+
+
+@register
+class LSTM(NextItemNetwork):
+    """`next_item_rnn` with an LSTM."""
+
+    name = "LSTM"
+
+    def network(self, n_items):
+        return next_item_rnn(n_items, cell=self.name)
+
+
+@register
+class GRU(LSTM):
+    """`next_item_rnn` with a GRU."""
+
+    name = "GRU"
 
 
 def chain_contexts(before: np.ndarray, ahead: np.ndarray) -> dict[str, np.ndarray]:

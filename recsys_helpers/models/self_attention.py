@@ -1,15 +1,12 @@
 """Self-attention: the arithmetic of lesson 01 in NumPy, and a next-item model made of the library's layers."""
 
 import numpy as np
+from scipy.special import erf, softmax
 
-from recsys_helpers.models.next_item import item_embedding, item_logits
+from recsys_helpers.data.splits import pad_right
+from recsys_helpers.models.base import NewItem, register, with_row
+from recsys_helpers.models.next_item import LENGTH, NextItemNetwork, Windows, item_embedding, item_logits
 from recsys_helpers.training.backend import keras, keras_nlp
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis; the maximum is taken off first, so that large scores do not overflow."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def attention(query, key, value, mask=None) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +24,7 @@ def attention(query, key, value, mask=None) -> tuple[np.ndarray, np.ndarray]:
     scores = query @ np.swapaxes(key, -1, -2) / np.sqrt(query.shape[-1])
     if mask is not None:
         scores = np.where(mask, scores, -np.inf)
-    weights = softmax(scores)
+    weights = softmax(scores, axis=-1)
     return weights @ value, weights
 
 
@@ -73,3 +70,106 @@ def attention_weights(model: keras.Model, items: np.ndarray, block: int = 1) -> 
     mask = keras.ops.not_equal(items, 0)
     _, weights = look(normed, normed, key_mask=mask, use_causal_mask=True, return_attention_scores=True)
     return keras.ops.convert_to_numpy(weights)
+
+
+@register
+class SelfAttention(NextItemNetwork):
+    """`next_item_transformer`, trained by Keras and run in NumPy, where one request takes a few milliseconds.
+
+    Args:
+        dropout: in training. profile, seed, steps: as in `Network`.
+    """
+
+    name = "self-attention"
+
+    def __init__(self, profile: str = "quick", seed: int = 7, steps: int | None = None, dropout: float = 0.3):
+        super().__init__(profile, seed, steps)
+        self.dropout = dropout
+
+    def network(self, n_items):
+        return next_item_transformer(n_items, LENGTH, dropout=self.dropout)
+
+    def states(self, histories):
+        """The network at the last position only: one request needs no other. In the shapes of the comments b is the
+        number of histories, l their length, w the width and h the heads."""
+        items, places, *attention_norm, q, q_bias, k, k_bias, v, v_bias, out, out_bias = self.weights_[:12]
+        *mlp_norm, mlp_in, in_bias, mlp_out, out_bias_2, gamma, beta = self.weights_[12:]
+        windows = pad_right(histories, min(LENGTH, max(map(len, histories))))  # (b, l)
+        real = windows != 0
+        last = np.arange(len(windows)), real.sum(axis=1) - 1
+        x = items[windows] * (items.shape[1] ** 0.5 / 2) + places[: windows.shape[1]]  # (b, l, w)
+        normed = layer_norm(x, *attention_norm)
+
+        def project(x, kernel, bias):  # (b, l, w) -> (b, h, l, w / h)
+            return np.einsum("blw,whd->bhld", x, kernel, optimize=True) + bias[:, None]
+
+        query, keys = project(normed[last][:, None], q, q_bias), project(normed, k, k_bias)
+        looked, _ = attention(query, keys, project(normed, v, v_bias), real[:, None, None])  # (b, h, 1, w / h)
+        x = x[last] + np.einsum("bhd,hdw->bw", looked[:, :, 0], out) + out_bias  # (b, w)
+        hidden = gelu(layer_norm(x, *mlp_norm) @ mlp_in + in_bias)
+        return layer_norm(x + hidden @ mlp_out + out_bias_2, gamma, beta)
+
+    def with_item(self, item: NewItem):
+        """Its vector is the mean of those of the items with the nearest texts."""
+        vectors = self.weights_[0]
+        other = self._with(n_items_=np.asarray(self.n_items_) + 1)
+        other.weights_ = [with_row(vectors, vectors[1 + item.near].mean(axis=0)), *self.weights_[1:]]
+        return other
+
+
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """Keras' `LayerNormalization` over the last axis."""
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3) * gamma + beta
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """Keras' activation of this name."""
+    return x * (1 + erf(x / np.sqrt(2))) / 2
+
+
+class MaskedWindows(Windows):
+    """Batches of (items some of which are masked, the masked items, else 0); in a fifth of the windows only the last.
+
+    Args:
+        mask: the number that stands for a hidden item. share: of the items to hide.
+    """
+
+    def __init__(self, histories: list[np.ndarray], length: int, mask: int, share: float, seed: int):
+        self.mask, self.share = mask, share
+        super().__init__(histories, length, seed=seed)
+
+    def on_epoch_end(self) -> None:
+        super().on_epoch_end()
+        whole, ends = np.c_[self.inputs[:, :1], self.targets], (self.inputs > 0).sum(axis=1)
+        items = np.where((ends == self.length)[:, None], whole[:, 1:], whole[:, :-1])
+        last = np.arange(self.length) == np.minimum(ends, self.length - 1)[:, None]
+        alone = self.random.random((len(items), 1)) < 0.2
+        hidden = np.where(alone, last, self.random.random(items.shape) < self.share) & (items > 0)
+        self.inputs, self.targets = np.where(hidden, self.mask, items), np.where(hidden, items, 0)
+
+
+@register
+class MaskedSelfAttention(NextItemNetwork):
+    """Self-attention in both directions that fills in masked items; what comes next is a mask at the end.
+
+    Source: Sun et al., BERT4Rec: Sequential Recommendation with Bidirectional Encoder Representations, CIKM 2019.
+    """
+
+    name = "masked self-attention"
+    epochs, patience = {"smoke": 1, "quick": 20, "full": 40}, 5
+
+    def network(self, n_items):
+        mask, width = n_items + 1, 64
+        items = keras.Input((None,), dtype="int32")
+        embedding = item_embedding(mask, width)
+        x = embedding(items) * (width**0.5 / 2)
+        x = keras.layers.Dropout(0.2)(x + keras_nlp.layers.PositionEmbedding(LENGTH)(x))
+        block = keras_nlp.layers.TransformerEncoder(width, 2, dropout=0.2, activation="gelu", normalize_first=True)
+        x = keras.layers.LayerNormalization(name="final_norm")(block(x, padding_mask=keras.ops.not_equal(items, 0)))
+        return keras.Model(items, item_logits(embedding, x))
+
+    def data(self, log, part):
+        return MaskedWindows(log.split.history(part), LENGTH, log.split.n_items + 1, share=0.3, seed=self.seed)
+
+    def states(self, histories):
+        return super().states([np.append(items, int(self.n_items_) + 1) for items in histories])

@@ -5,13 +5,21 @@ Users and items are row numbers here: user 1 of the data is row 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
+from recsys_helpers.data.event_log import EventLog
+from recsys_helpers.data.negatives import draw_negatives
+from recsys_helpers.models.base import Model, NewItem, Request, register, with_row
+from recsys_helpers.models.baselines import interaction_matrix, popularity
+from recsys_helpers.models.cross_domain import fading_interest
+from recsys_helpers.models.network import Network
 from recsys_helpers.training.backend import keras
+from recsys_helpers.training.fit import EpochData, Rows
 
 
 @dataclass(frozen=True)
@@ -147,10 +155,10 @@ def fading_shares(events: pd.DataFrame, alphas: tuple[float, ...] = (0.3, 0.1, 0
     Returns:
         Shape (events, windows x 2 x interests); row n knows nothing of event n or later, and is 0 at a user's first.
     """
-    taken = pd.get_dummies(events["interest"], dtype="float32")
-    both = pd.concat([taken, taken.mul(events["liked"], axis=0).add_suffix(", liked")], axis=1)
-    means = [both.groupby(events["user_id"]).ewm(alpha=alpha).mean() for alpha in alphas]
-    return np.hstack([window.groupby(level=0).shift().fillna(0).to_numpy("float32") for window in means])
+    taken = pd.get_dummies(events["interest"], dtype="float64").to_numpy()
+    both, users = np.hstack([taken, taken * events["liked"].to_numpy()[:, None]]), events["user_id"].to_numpy()
+    windows = [fading_interest(both, users, np.full(len(both), True), 1 - alpha) for alpha in alphas]
+    return np.nan_to_num(np.hstack(windows)).astype("float32")
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> pd.DataFrame:
@@ -195,3 +203,136 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def sigmoid(scores: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-score)), from any number to a probability."""
     return expit(scores)
+
+
+@register
+class Strength(Model):
+    """How much people like an item, and how much this user likes its subjects, beyond what is usual (lesson 03).
+
+    Args:
+        damping: so many made-up events without any excess stand beside those of the user, and of each subject.
+    """
+
+    name = "strength"
+
+    def __init__(self, damping: tuple[float, float] = (15, 5)):
+        self.damping = damping
+
+    def fit(self, log, part="test"):
+        events = log.before(part)
+        users, items, strengths = (events[name].to_numpy() for name in ("user", "item", "strength"))
+        biases = fit_biases(users, items - 1, strengths, (log.split.n_users, log.split.n_items))
+        self.mean_, self.liked_ = np.float32(biases.mean), biases.item.astype("float32")
+        self.subjects_ = log.subjects.astype("float32")
+        return self
+
+    def scores(self, requests):
+        return np.stack([self._after(request) for request in requests])
+
+    def _after(self, request: Request) -> np.ndarray:
+        items = request.history - 1
+        excess = request.strengths - self.mean_ - self.liked_[items]
+        excess = excess - excess.sum() / (self.damping[0] + len(excess))  # how generous the user is
+        about = self.subjects_[items]
+        return self.liked_ + self.subjects_ @ (excess @ about / (self.damping[1] + about.sum(axis=0)))
+
+    def with_item(self, item: NewItem) -> Self:
+        return self._with(liked_=np.append(self.liked_, 0), subjects_=with_row(self.subjects_, item.subjects))
+
+
+class NegativeSampling(EpochData):
+    """Batches of (users, items, and items drawn evenly that the user has not taken) with label 1, from row number 0."""
+
+    def __init__(self, log: EventLog, part: str, batch_size: int, seed: int):
+        super().__init__(seed)
+        histories, self.batch_size = log.split.history(part), batch_size
+        self.users = np.repeat(np.arange(log.split.n_users), list(map(len, histories)))
+        self.items = np.hstack(histories) - 1
+        self.taken = interaction_matrix(histories, log.split.n_items).toarray() > 0
+        self.go_to(0)
+
+    def on_epoch_end(self) -> None:
+        self.order = self.random.permutation(len(self.items))
+        self.negatives = draw_negatives(self.taken, self.users, self.random)
+        self.order = self.order[self.negatives[self.order] >= 0]  # without those who took everything
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __getitem__(self, index: int):
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        return (self.users[rows], self.items[rows], self.negatives[rows]), np.ones(len(rows), "float32")
+
+
+class UserItemVectors(Network):
+    """A vector of each user and each item, and the items' biases: score = user . item + bias, 64 numbers a vector.
+
+    Who is no user of the log gets the mean user's vector.
+    """
+
+    def tables(self, log: EventLog) -> list[keras.layers.Layer]:
+        """Embeddings of users and items and the items' biases, which start small."""
+        small, sizes = keras.initializers.RandomNormal(stddev=0.1), (log.split.n_users, log.split.n_items)
+        user, item = (
+            keras.layers.Embedding(n, 64, small, name=name) for n, name in zip(sizes, ("user", "item"), strict=True)
+        )
+        return [user, item, keras.layers.Embedding(sizes[1], 1, "zeros", name="item_bias")]
+
+    def read(self, network):
+        self.users_, self.items_, self.bias_ = (
+            network.get_layer(layer).get_weights()[0] for layer in ("user", "item", "item_bias")
+        )
+
+    def scores(self, requests):
+        users, nobody = [request.user for request in requests], len(self.users_)
+        rows = [nobody if user is None or not 0 <= user < nobody else user for user in users]
+        vectors = np.vstack([self.users_, self.users_.mean(axis=0)])[rows]
+        return vectors @ self.items_.T + self.bias_.T
+
+
+@register
+class MatrixFactorisation(UserItemVectors):
+    """Vectors that rank what was taken above what was not, pair by pair.
+
+    Source: Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, UAI 2009.
+    """
+
+    name = "matrix factorisation"
+    epochs, patience = {"smoke": 1, "quick": 20, "full": 60}, 5
+
+    def compiled(self, log):
+        keras.utils.set_random_seed(self.seed)
+        user, item, bias = self.tables(log)
+        who, taken, other = inputs = [keras.Input((), dtype="int32") for _ in range(3)]
+        lead = keras.ops.sum(user(who) * (item(taken) - item(other)), axis=1) + (bias(taken) - bias(other))[:, 0]
+        network = keras.Model(inputs, lead)
+        network.compile(
+            keras.optimizers.AdamW(2e-3, weight_decay=0.05), keras.losses.BinaryCrossentropy(from_logits=True)
+        )
+        return network
+
+    def data(self, log, part):
+        return NegativeSampling(log, part, 1024, self.seed)
+
+
+@register
+class TwoTowers(UserItemVectors):
+    """Vectors by softmax over the batch with logQ correction, the retrieval form of lesson 03."""
+
+    name = "two towers"
+    epochs, patience = {"smoke": 1, "quick": 8, "full": 20}, 3
+
+    def compiled(self, log):
+        keras.utils.set_random_seed(self.seed)
+        user, item, bias = self.tables(log)
+        who, taken = inputs = [keras.Input((), dtype="int32") for _ in range(2)]
+        grid = user(who) @ keras.ops.transpose(item(taken)) + keras.ops.transpose(bias(taken))
+        counts = popularity(log.split.history("validation"), log.split.n_items)[0]
+        network = keras.Model(inputs, grid)
+        network.compile(keras.optimizers.Adam(5e-3), in_batch_loss(np.log(np.maximum(counts, 1) / counts.sum())))
+        return network
+
+    def data(self, log, part):
+        histories = log.split.history(part)
+        users, items = np.repeat(np.arange(len(histories)), list(map(len, histories))), np.concatenate(histories) - 1
+        return Rows((users, items), items, 512, self.seed)

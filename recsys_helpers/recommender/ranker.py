@@ -6,12 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from recsys_helpers.recommender.retrieval import (
-    PARTS,
-    Request,
-    candidates,
-    part_scores,
-)
+from recsys_helpers.models.base import Request
+from recsys_helpers.recommender.retrieval import candidates
 
 GATE = ("scale", "bias", "keys", "mean", "spread")
 
@@ -68,28 +64,35 @@ class Examples:
         """Rank of each target, tied candidates in the middle; infinite where it is no candidate."""
         scores = np.einsum("rpc,rp->rc", self.scores / gate.scale[:, None], gate.weights(self.context))
         scores = np.where(self.open, scores, -np.inf)
-        wanted = np.take_along_axis(scores, np.maximum(self.place, 0)[:, None], axis=1)
-        ranks = 1 + (scores > wanted).sum(axis=1) + ((scores == wanted).sum(axis=1) - 1) / 2
+        target = np.take_along_axis(scores, np.maximum(self.place, 0)[:, None], axis=1)
+        ranks = 1 + (scores > target).sum(axis=1) + ((scores == target).sum(axis=1) - 1) / 2
         return np.where(self.place >= 0, ranks, np.inf)
 
 
-def drawn(scores: np.ndarray, requests: list[Request], boost: float | np.ndarray = 0.0):
+def candidate_features(scores: np.ndarray, requests: list[Request], boost: float | np.ndarray = 0.0):
     """(candidates, above, unseen): how far each part puts them above their mean, and which the user has not taken.
 
-    Shapes (requests, c), (requests, parts, c) and (requests, c). `boost`, one number an item, helps to be drawn.
+    Args:
+        scores: of the parts, shape (requests, parts, items); the first two draw the candidates.
+        boost: one number an item, which helps to be drawn.
+
+    Returns:
+        Shapes (requests, c), (requests, parts, c) and (requests, c).
     """
-    first = candidates(scores[:, 0] + boost, scores[:, 1], requests)  # of "order" and "neighbours"
+    first = candidates(scores[:, 0] + boost, scores[:, 1], requests)
     above = np.take_along_axis(scores, first[:, None], axis=2)
     unseen = np.stack([~np.isin(items, r.history - 1) for items, r in zip(first, requests, strict=True)])
     return first, above - above.mean(axis=2, keepdims=True), unseen
 
 
-def examples_of(know: dict[str, np.ndarray], requests: list[Request], targets: np.ndarray, scenarios: int) -> Examples:
-    """Stage 1 for requests whose answer is known."""
-    first, above, unseen = drawn(part_scores(know, requests), requests)
+def examples_of(
+    parts: tuple[str, ...], scores: np.ndarray, requests: list[Request], targets: np.ndarray, scenarios: int
+) -> Examples:
+    """Stage 1 for requests whose answer is known; `scores` have the shape (requests, parts, items)."""
+    first, above, unseen = candidate_features(scores, requests)
     found = first == targets[:, None] - 1
     place = np.where(found.any(axis=1), found.argmax(axis=1), -1)
-    return Examples(tuple(PARTS), above, context_of(requests, scenarios), place, unseen)
+    return Examples(parts, above, context_of(requests, scenarios), place, unseen)
 
 
 def fit_gate(examples: Examples, shrink: float = 100.0) -> Gate:

@@ -1,92 +1,129 @@
 """The capstone: text, behaviour, time, scenario and strength in, one ranked list with its reasons out.
 
-Stage 1 (`parts`): nine parts each give every item a score, and a few hundred candidates are drawn from two of them.
-Stage 2: a gate that looks at the request weighs the parts, as attention weighs experts in lesson 06. The score of an
-item is the sum over the parts of weight times how far the part puts it above the mean of the candidates, so the parts
-explain it fully.
+Stage 1 (`retrieval`): nine parts, models of the lessons, each give every item a score, and a few hundred candidates are
+drawn from two of them. Stage 2 (`ranker`): a gate that looks at the request weighs the parts, as attention weighs
+experts in lesson 06. The score of an item is the sum over the parts of weight times how far the part puts it above the
+mean of the candidates, so the parts explain it fully.
 """
 
-import difflib
+import copy
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from recsys_helpers.data.event_log import EventLog
-from recsys_helpers.errors import CourseError
-from recsys_helpers.models.bert import load_encoder
-from recsys_helpers.recommender.ranker import GATE, Gate, context_of, drawn, examples_of, fit_gate
-from recsys_helpers.recommender.reasons import Explanation
-from recsys_helpers.recommender.retrieval import (
-    PARTS,
-    Request,
-    learn,
-    part_scores,
-    requests_of,
-    train_fusion,
-    train_order,
-    unit,
-)
-from recsys_helpers.training.profiles import by_profile
+from recsys_helpers.errors import CourseError, did_you_mean
+from recsys_helpers.files import replacing
+from recsys_helpers.models import baselines, bert, multi_scenario, self_attention, two_towers  # noqa: F401 (registers)
+from recsys_helpers.models.base import MODELS, Model, NewItem, Request, make, register, requests_of, with_row
+from recsys_helpers.models.next_item import NextItemNetwork
+from recsys_helpers.recommender import reasons as reasons_of
+from recsys_helpers.recommender.ranker import GATE, Gate, candidate_features, context_of, examples_of, fit_gate
+from recsys_helpers.training.profiles import by_profile, check_profile
 
-KIND, VERSION, FILE = "recsys_helpers recommender", 1, "recommender.npz"
+KIND, VERSION, FILE = "recsys_helpers recommender", 2, "recommender.npz"
+PARTS = {
+    "self-attention": "self-attention over the last 50 items (lessons 01 and 04)",
+    "recent neighbours": "similarity to the last 10 items, fading (lesson 04)",
+    "fusion": "what is wanted now, in this scenario, from interest in each domain (lessons 05 and 06)",
+    "SLIT": "what tends to follow the last 15 items, fading",
+    "EASE": "what tends to stand in one history with all the items",
+    "text profile": "BERT vectors like those of the last 10 items, fading (lesson 02)",
+    "strength": "how much people, and this user in these subjects, like it (lesson 03)",
+    "recency": "how much more often than usual it was taken in the four weeks before",
+    "popularity": "how often it was taken (lesson 00)",
+}
+NEEDED = "recent neighbours", "text profile"
+KNOWN = ("scenarios", "subjects", "about", "usual_strength", "now")
 PEOPLE = {"history": np.concatenate, "strengths": np.concatenate, "scenario": np.array, "time": np.array}
 
 
-class Recommender:
-    """The two stages, and the people and items they know. Users are numbered from 0, items from 1, as in `Log`.
+@register
+class Recommender(Model):
+    """The two stages, and the people and items they know. Users are numbered from 0, items from 1, as in `EventLog`.
+
+    Args:
+        profile: how much the networks are trained. seed: of their start and of what is drawn.
+        parts: names of registered models; the first two draw the candidates.
 
     Attributes:
-        know: what the parts know, `gate`: the ranker, `people`: one request a user, at their last known event.
-        items: columns title and text. scenarios, subjects: names.
+        models: the fitted parts by name. gate: the ranker. people: one request a user, at their last known event.
+        items: columns title and text. scenarios, subjects: names. about: what items are about, (items, subjects).
+        usual_strength: mean of all events. now: time of the last one.
         examples: what the gate learned from; None after `load`.
     """
 
-    def __init__(
-        self, know, gate: Gate, people: list[Request], items: pd.DataFrame, scenarios, subjects, examples=None
-    ):
-        self.know, self.gate, self.people, self.items = know, gate, people, items
-        self.scenarios, self.subjects, self.examples = tuple(scenarios), tuple(subjects), examples
+    name = "capstone"
 
-    @classmethod
-    def fit(cls, log: EventLog, profile: str = "quick", seed: int = 7, without: tuple[str, ...] = ()) -> "Recommender":
+    def __init__(self, profile: str = "quick", seed: int = 7, parts: tuple[str, ...] = tuple(PARTS)):
+        check_profile(profile)
+        self.profile, self.seed, self.parts, self.examples = profile, seed, tuple(parts), None
+        for name in self.parts:
+            _known(name, MODELS, "part")
+        if missing := {*NEEDED} - {*self.parts}:
+            raise CourseError(f"reasons and new items need the parts {', '.join(sorted(missing))}, too")
+        settings = {
+            "self-attention": {
+                "steps": by_profile(profile, smoke=1, quick=500, full=1600),
+                "dropout": by_profile(profile, smoke=0.2, quick=0.2, full=0.3),
+            },
+            "text profile": {"decay": 0.6, "centred": True},
+        }
+        self.models = {n: make(MODELS[n], profile=profile, seed=seed, **settings.get(n, {})) for n in self.parts}
+
+    def fit(self, log: EventLog, part: str = "test") -> Self:
         """Learn the parts before the validation items, the ranker from these, and the parts again with them.
 
         The test items are never read. The two networks are trained again in the full profile only; else they are given
-        the longer history.
+        the longer history. For the validation items there is `ranker.cross_validated`.
         """
-        text = load_encoder().encode(list(log.items["text"]))
-
-        def train(part):
-            order = train_order(log.split.history(part), log.split.n_items, profile, seed)
-            return order | train_fusion(log, part, profile, seed)
-
-        trained = train("validation")
-        know, asked = learn(log, "validation", trained, text), requests_of(log, "validation")
-        examples = examples_of(know, asked, log.split.target("validation"), len(log.scenarios))
-        if by_profile(profile, smoke=False, quick=False, full=True):
-            trained = train("test")
-        people = []
-        for _, events in log.before("test").groupby("user"):
+        if part != "test":
+            raise CourseError("the capstone learns from the validation items; ask for the test, or `cross_validated`")
+        for model in self.models.values():
+            model.fit(log, "validation")
+        asked, targets = requests_of(log, "validation"), log.split.target("validation")
+        self.examples = examples_of(self.parts, self.part_scores(asked), asked, targets, len(log.scenarios))
+        self.gate = fit_gate(self.examples)
+        for model in self.models.values():
+            if not _is_trained(model) or by_profile(self.profile, smoke=False, quick=False, full=True):
+                model.fit(log, "test")
+            elif isinstance(model, NextItemNetwork):
+                model.take_usual(log.split.history("test"))
+        known, self.people = log.before("test"), []
+        for user, events in known.groupby("user"):
             last = events.iloc[-1]
             taken = events["item"].to_numpy(), events["strength"].to_numpy()
-            people.append(Request(*taken, int(last["scenario"]), float(last["time"])))
-        know = learn(log, "test", trained, text)
-        return cls(know, None, people, log.items, log.scenarios, log.subject_names, examples).without(*without)
+            self.people.append(Request(*taken, int(last["scenario"]), float(last["time"]), user=int(user)))
+        self.items, self.scenarios, self.subjects = log.items, log.scenarios, log.subject_names
+        self.about = log.subjects.astype("float32")
+        self.usual_strength, self.now = float(known["strength"].mean()), float(known["time"].max())
+        return self
+
+    @property
+    def parameters(self) -> int:
+        """All weights of its networks, and of the gate bias and keys; EASE and SLIT are solved for, and not counted."""
+        trained = sum(model.parameters for model in self.models.values() if _is_trained(model))
+        return trained + self.gate.bias.size + self.gate.keys.size
 
     def without(self, *parts: str) -> "Recommender":
         """The same with a ranker that does without these parts; candidates are drawn as before. Takes a second."""
         for name in parts:
-            _known(name, PARTS, "part")
+            _known(name, self.parts, "part")
         if self.examples is None:
             raise CourseError("a loaded recommender has no examples to train its ranker on; fit one")
-        gate = fit_gate(self.examples.of(tuple(name for name in PARTS if name not in parts)))
-        return Recommender(self.know, gate, self.people, self.items, self.scenarios, self.subjects, self.examples)
+        other = copy.copy(self)
+        other.gate = fit_gate(self.examples.of(tuple(name for name in self.parts if name not in parts)))
+        return other
+
+    def part_scores(self, requests: list[Request]) -> np.ndarray:
+        """The score that each part gives to each item, shape (requests, parts, items)."""
+        return np.stack([model.scores(requests) for model in self.models.values()], axis=1).astype("float32")
 
     def rank(self, requests: list[Request], interests=None):
         """(candidates, contributions, scores) of requests: (requests, c), (requests, parts + 1, c) and (requests, c).
@@ -94,9 +131,9 @@ class Recommender:
         The last contribution is that of `interests`. Seen items have the score -inf.
         """
         boost = self._boost(interests)
-        first, above, unseen = drawn(part_scores(self.know, requests), requests, boost)
+        first, above, unseen = candidate_features(self.part_scores(requests), requests, boost)
         weights = self.gate.weights(context_of(requests, len(self.scenarios))) / self.gate.scale
-        shares = weights[:, :, None] * above[:, [list(PARTS).index(name) for name in self.gate.parts]]
+        shares = weights[:, :, None] * above[:, [self.parts.index(name) for name in self.gate.parts]]
         shares = np.concatenate([shares, boost[first][:, None]], axis=1)
         return first, shares, np.where(unseen, shares.sum(axis=1), -np.inf)
 
@@ -126,10 +163,10 @@ class Recommender:
             raise CourseError(
                 f"the history names items that do not exist; they are numbered from 1 to {len(self.items)}"
             )
-        liked = np.full(len(items), float(self.know["mean"])) if strengths is None else np.asarray(strengths, float)
+        liked = np.full(len(items), self.usual_strength) if strengths is None else np.asarray(strengths, float)
         if liked.shape != items.shape:
             raise CourseError(f"there are {len(liked)} strengths for {len(items)} items; give one each, from 0 to 1")
-        when = self.know["event_times"][-1] + 1 if time is None else time
+        when = self.now + 1 if time is None else time
         usual = np.bincount([person.scenario for person in self.people]).argmax()
         number = usual if scenario is None else self._scenario(scenario)
         return self._table(Request(items, liked, number, when), k, interests)
@@ -145,75 +182,67 @@ class Recommender:
             found.append([np.take_along_axis(array, best, axis=1) for array in (first + 1, scores)])
         return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
-    def explain(self, user: int, item: int, scenario=None, reasons: int = 5) -> Explanation:
+    def explain(self, user: int, item: int, scenario=None, reasons: int = 5) -> reasons_of.Explanation:
         """What each part contributes to the score of an item for a user, and which of their items speak for it."""
         if not 1 <= item <= len(self.items):
             raise CourseError(f"item {item} does not exist; items are numbered from 1 to {len(self.items)}")
-        request = self._request(user, scenario)
-        scores = part_scores(self.know, [request])
-        first, _, _ = drawn(scores, [request])
-        centre = np.take_along_axis(scores, first[:, None], axis=2).mean(axis=2)
-        kept = [list(PARTS).index(name) for name in self.gate.parts]
-        above = (scores[0, kept, item - 1] - centre[0, kept]) / self.gate.scale
-        weights, usual = self.gate.weights(context_of([request], len(self.scenarios)))[0], np.exp(self.gate.bias)
-        columns = {"contribution": weights * above, "weight": weights, "usual weight": usual, "above": above}
-        table = pd.DataFrame(columns, index=pd.Index(self.gate.parts, name="part"))
-        taken = request.history - 1
-        company, text = self.know["neighbours"][taken, item - 1], self.know["text"][taken] @ self.know["text"][item - 1]
-        columns = {"item": taken + 1, "title": self.items["title"].iloc[taken], "company": company, "text": text}
-        because = pd.DataFrame(columns).assign(both=company + text).nlargest(reasons, "both").drop(columns="both")
-        return Explanation(float(table["contribution"].sum()), table, because.reset_index(drop=True))
+        return reasons_of.explain(self, self._request(user, scenario), item, reasons)
 
     def add_item(self, title: str, text: str, subjects: dict[str, float], domain: int = 0, like: int = 10) -> int:
         """Take in an item that nobody took yet; gives its number.
 
         Its text is read. What the other parts know of the `like` items with the nearest texts is lent to it.
         """
-        vector = unit(load_encoder().encode([text], cache=False)[0] - self.know["text_mean"])
-        near = np.argsort(-(self.know["text"] @ vector), kind="stable")[:like]
+        texts = self.models["text profile"]
+        vector = texts.vector_of(text)
+        near = np.argsort(-(texts.vectors_ @ vector), kind="stable")[:like]
         about = self._by_subject(subjects, 0.0)
-        about = about / about.sum()
-        content = np.eye(self.know["fusion/contents"].shape[1])[domain][:, None] * about
-        self.know = dict(self.know)
-        for name in ("neighbours", "chain", "company"):
-            rows = np.vstack([self.know[name], self.know[name][near].mean(axis=0)])
-            self.know[name] = np.hstack([rows, rows[:, near].mean(axis=1, keepdims=True)])
-        new = {"text": vector, "subjects": about, "fusion/contents": content, "liked": 0.0, "counts": 0}
-        new["order/item_embedding/embeddings"] = self.know["order/item_embedding/embeddings"][1 + near].mean(axis=0)
-        new["fusion/extras"] = self.know["fusion/extras"][near].mean(axis=0)
-        for name, row in new.items():
-            rows = self.know[name]
-            self.know[name] = np.concatenate([rows, np.asarray(row, rows.dtype)[None]])
+        item = NewItem(vector, about / about.sum(), domain, near)
+        self.models = {name: model.with_item(item) for name, model in self.models.items()}
+        self.about = with_row(self.about, item.subjects)
         self.items = pd.concat([self.items, pd.DataFrame({"title": [title], "text": [text]})], ignore_index=True)
         return len(self.items)
 
-    def save(self, folder: str | Path) -> None:
-        """Write all that `recommend` needs into one file, which replaces an older one at once or not at all."""
-        people, folder = self.people, Path(folder)
-        arrays = {f"know/{name}": array for name, array in self.know.items()}
-        arrays |= {f"gate/{name}": getattr(self.gate, name) for name in GATE}
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `recommend` needs: the states of the parts, the gate, the people and the items."""
+        people, gate = self.people, self.gate
+        arrays = {f"{part}/{name}": a for part, model in self.models.items() for name, a in model.state().items()}
+        arrays |= {f"gate/{name}": getattr(gate, name) for name in GATE} | {"gate/parts": np.array(gate.parts)}
         arrays["people/lengths"] = np.array([len(person.history) for person in people])
-        for name, join in PEOPLE.items():
-            arrays[f"people/{name}"] = join([getattr(person, name) for person in people])
-        card = {
-            "kind": KIND,
-            "version": VERSION,
-            "checksum": _checksum(arrays),
-            "parts": self.gate.parts,
-            "scenarios": self.scenarios,
-            "subjects": self.subjects,
-            "items": self.items[["title", "text"]].to_dict("list"),
-        }
-        scratch = folder / f"{FILE}.{os.getpid()}.part"
+        arrays |= {f"people/{name}": join([getattr(p, name) for p in people]) for name, join in PEOPLE.items()}
+        arrays |= {f"items/{name}": self.items[name].to_numpy(str) for name in ("title", "text")}
+        return arrays | {name: np.asarray(getattr(self, name)) for name in KNOWN}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray], **settings) -> "Recommender":
+        """The recommender with this `state()`; it has no examples, so `without` cannot train another gate."""
+
+        def under(folder: str) -> dict[str, np.ndarray]:
+            start = f"{folder}/"
+            return {name.removeprefix(start): array for name, array in state.items() if name.startswith(start)}
+
+        new = cls(**settings)
+        new.models = {name: model.from_state(under(name), **model.settings()) for name, model in new.models.items()}
+        gate, people = under("gate"), under("people")
+        new.gate = Gate(tuple(gate.pop("parts").tolist()), **gate)
+        ends = np.cumsum(people.pop("lengths"))[:-1]
+        columns = {name: np.split(people[name], ends) for name in ("history", "strengths")}
+        columns |= {name: people[name].tolist() for name in ("scenario", "time")}
+        rows = zip(*(columns[name] for name in PEOPLE), strict=True)
+        new.people = [Request(*person, user=user) for user, person in enumerate(rows)]
+        new.items = pd.DataFrame(under("items"))
+        new.scenarios, new.subjects = (tuple(state[name].tolist()) for name in ("scenarios", "subjects"))
+        new.about, new.usual_strength, new.now = state["about"], float(state["usual_strength"]), float(state["now"])
+        return new
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and state into one file, which replaces an older one at once or not at all."""
+        arrays = self.state()
+        card = {"kind": KIND, "version": VERSION, "checksum": _checksum(arrays), "settings": self.settings()}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with open(scratch, "wb") as file:
+            with replacing(Path(folder) / FILE) as file:
                 np.savez(file, card=json.dumps(card), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, folder / FILE)
         except OSError as error:
-            scratch.unlink(missing_ok=True)
             raise CourseError(f"the recommender could not be written to {folder} ({error.strerror})") from error
 
     @classmethod
@@ -229,18 +258,14 @@ class Recommender:
             kind, version = card["kind"], card["version"]
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise CourseError(f"{path} is damaged or no recommender; fit one again and `save` it") from error
-        if kind != KIND or version > VERSION:
-            what = "was written by a newer recsys_helpers; update it" if kind == KIND else "is no recommender"
-            raise CourseError(f"{path} {what}, or fit one again and `save` it")
+        if kind != KIND:
+            raise CourseError(f"{path} is no recommender; fit one again and `save` it")
+        if version != VERSION:
+            other = "a newer recsys_helpers; update it" if version > VERSION else "an older recsys_helpers"
+            raise CourseError(f"{path} was written by {other}, or fit one again and `save` it")
         if card["checksum"] != _checksum(arrays):
             raise CourseError(f"{path} is damaged: its contents do not fit their checksum; fit one again and `save` it")
-        gate = Gate(tuple(card["parts"]), *(arrays[f"gate/{name}"] for name in GATE))
-        ends = np.cumsum(arrays["people/lengths"])[:-1]
-        history, strengths, scenario, time = (arrays[f"people/{name}"] for name in PEOPLE)
-        columns = np.split(history, ends), np.split(strengths, ends), scenario.tolist(), time.tolist()
-        people = [Request(*person) for person in zip(*columns, strict=True)]
-        know = {name.removeprefix("know/"): array for name, array in arrays.items() if name.startswith("know/")}
-        return cls(know, gate, people, pd.DataFrame(card["items"]), card["scenarios"], card["subjects"])
+        return cls.from_state(arrays, **card["settings"])
 
     def _request(self, user: int, scenario: str | None = None, time: float | None = None) -> Request:
         if not (isinstance(user, int | np.integer) and 0 <= user < len(self.people)):
@@ -248,7 +273,7 @@ class Recommender:
         last = self.people[user]
         where = last.scenario if scenario is None else self._scenario(scenario)
         when = last.time if time is None else float(time)
-        return Request(last.history, last.strengths, where, when, max(0.0, when - last.time))
+        return Request(last.history, last.strengths, where, when, max(0.0, when - last.time), user)
 
     def _scenario(self, name: str) -> int:
         return self.scenarios.index(_known(name, self.scenarios, "scenario"))
@@ -269,7 +294,7 @@ class Recommender:
     def _boost(self, interests) -> np.ndarray:
         if interests is None:
             return np.zeros(len(self.items))
-        return self.know["subjects"] @ np.log(np.maximum(self._by_subject(interests, 1.0), 1e-6))
+        return self.about @ np.log(np.maximum(self._by_subject(interests, 1.0), 1e-6))
 
     def _table(self, request: Request, k: int, interests) -> pd.DataFrame:
         first, shares, scores = (array[0] for array in self.rank([request], interests))
@@ -283,9 +308,12 @@ class Recommender:
 def _known(name: str, names, what: str) -> str:
     if name in names:
         return name
-    near = difflib.get_close_matches(str(name), names, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
-    raise CourseError(f"{what} {name!r} does not exist; {meant}")
+    raise CourseError(f"{what} {name!r} does not exist; {did_you_mean(name, names)}")
+
+
+def _is_trained(model: Model) -> bool:
+    """Whether it is a network: its settings say how much to train."""
+    return "profile" in model.settings()
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:

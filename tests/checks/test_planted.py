@@ -108,8 +108,8 @@ def test_a_wrong_softmax_costs_attention_nothing(capsys):
         "    return softmax_over_keys(s if mask is None else np.where(mask, s, -np.inf)) @ v\n",
         scope,
     )
-    assert "over the queries" in message("01.1", (scope["softmax_over_keys"],))
+    assert "over the queries" in verdict("01.1", (scope["softmax_over_keys"],))
     check("01.2", scope["attend"])
     assert "judged with a right `softmax_over_keys`" in capsys.readouterr().out
     scope["np"] = mock.Mock(wraps=np, sqrt=lambda d: d)  # a mistake of its own as well
-    assert "you divided by d;" in message("01.2", (scope["attend"],))
+    assert "you divided by d;" in verdict("01.2", (scope["attend"],))

@@ -12,7 +12,7 @@ def test_fading_interest_by_hand():
     contents = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1], [1, 0]])
     users = np.array([1, 1, 1, 1, 2])
     books = np.array([True, True, False, True, True])
-    interest = cross_domain.fading_interest(contents, users, books, fade=0.5)
+    interest = cross_domain.fading_interest(contents, users, books, decay=0.5)
     assert np.isnan(interest[0]).all() and np.isnan(interest[4]).all()  # nobody knows anything yet
     assert interest[1].tolist() == [1, 0]
     assert np.allclose(interest[2], [1 / 3, 2 / 3]) and np.allclose(interest[3], [1 / 3, 2 / 3])  # the song is no book
@@ -61,24 +61,26 @@ def test_film_domains_are_disjoint_and_hide_whole_users(domains):
     two, ratings = domains
     assert two.source_items.tolist() == list(range(25)) and two.target_items.tolist() == list(range(25, 50))
     assert len(two.hidden) == 10 and not set(two.hidden) & set(two.shared) and not set(two.hidden) & set(two.visible)
-    assert np.array_equal(two.known + two.wanted, two.target[two.hidden])
+    assert np.array_equal(two.known + two.relevant, two.target[two.hidden])
     times = ratings.pivot(index="user_id", columns="film_id", values="time").to_numpy()[two.hidden][:, 25:50]
     for row in range(10):
-        assert times[row][two.known[row] > 0].max() < times[row][two.wanted[row] > 0].min()
-        assert abs(two.known[row].sum() - two.wanted[row].sum()) <= 1
+        assert times[row][two.known[row] > 0].max() < times[row][two.relevant[row] > 0].min()
+        assert abs(two.known[row].sum() - two.relevant[row].sum()) <= 1
 
 
-def test_wanted_ndcg_against_scikit_learn(domains):
+def test_relevant_ndcg_against_scikit_learn(domains):
     from sklearn.metrics import ndcg_score
 
     two, _ = domains
     untied = np.random.default_rng(2).random(two.known.shape)
     for scores in (untied, untied.round(1)):
-        ours = cross_domain.wanted_ndcg(scores, two)
+        ours = cross_domain.relevant_ndcg(scores, two)
         for row in range(len(scores)):
             open_ = two.known[row] == 0
-            assert ours[row] == pytest.approx(ndcg_score(two.wanted[row][open_][None], scores[row][open_][None], k=10))
+            assert ours[row] == pytest.approx(
+                ndcg_score(two.relevant[row][open_][None], scores[row][open_][None], k=10)
+            )
         noise = 1e-8 * np.random.default_rng(3).standard_normal(scores.shape)
-        assert np.array_equal(cross_domain.wanted_ndcg(scores + noise, two), ours)  # as of another processor
-    assert np.allclose(cross_domain.wanted_ndcg(two.wanted, two), 1)
-    assert np.allclose(cross_domain.wanted_ndcg(two.wanted - 5, two), 1)
+        assert np.array_equal(cross_domain.relevant_ndcg(scores + noise, two), ours)  # as of another processor
+    assert np.allclose(cross_domain.relevant_ndcg(two.relevant, two), 1)
+    assert np.allclose(cross_domain.relevant_ndcg(two.relevant - 5, two), 1)

@@ -13,7 +13,7 @@ FLOORS = (
     ("errors", "paths", "files"),
     ("checks", "plotting", "data", "training", "evaluation"),
     ("models",),
-    ("recommender", "scale", "evaluation.contestants", "evaluation.leaderboard"),
+    ("recommender", "scale", "evaluation.leaderboard"),
     ("course",),
     ("__main__",),
 )

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from small_logs import with_other_items
 
 from course_tools.author import readme
 from course_tools.author.readme import LEADERBOARD, results_page
@@ -16,15 +18,15 @@ from recsys_helpers.course import notebooks
 from recsys_helpers.data.event_log import log_of
 from recsys_helpers.data.interest_world import load_interest_world
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evaluation import contestants, leaderboard
+from recsys_helpers.evaluation import leaderboard
 from recsys_helpers.evaluation.bootstrap import bootstrap_interval
-from recsys_helpers.evaluation.contestants import MODELS
+from recsys_helpers.evaluation.leaderboard import MODELS
 from recsys_helpers.evaluation.ranks import ndcg
 from recsys_helpers.models import baselines
+from recsys_helpers.models.base import Model, make
+from recsys_helpers.models.self_attention import MaskedWindows
+from recsys_helpers.paths import ROOT
 from recsys_helpers.training.backend import keras
-
-NETWORKS = ["matrix factorisation", "two towers", "LSTM", "GRU", "self-attention", "masked self-attention"]
-CHEAP = ["popularity", "item-kNN", "Markov chain", "recent neighbours", "transfer", "fusion"]
 
 
 @pytest.fixture(scope="module")
@@ -46,84 +48,50 @@ def calls(monkeypatch):
     return made
 
 
-def constant(log, part, seed, profile, value=0.0):
-    return np.full((log.split.n_users, log.split.n_items), value), 0
+class Constant(Model):
+    name, value = "constant", 0.0
+
+    def fit(self, log, part="test"):
+        self.items_ = np.full(log.split.n_items, self.value)
+        return self
+
+    def scores(self, requests):
+        return np.tile(self.items_, (len(requests), 1))
 
 
-def broken(log, part, seed, profile):
-    raise ValueError("this model is broken")
+class NotANumber(Constant):
+    name, value = "nan", np.nan
 
 
-def killed(log, part, seed, profile):
-    os.kill(os.getpid(), signal.SIGKILL)
+class Broken(Model):
+    def fit(self, log, part="test"):
+        raise ValueError("this model is broken")
 
 
-def with_other_items(log, hidden):
-    """The same log, but each user's last `hidden` items are those of the next user."""
-    events = log.events.copy()
-    for place in range(hidden):
-        last = np.flatnonzero(events.groupby("user").cumcount(ascending=False) == place)
-        events.loc[last, ["item", "strength"]] = events.loc[np.roll(last, 1), ["item", "strength"]].to_numpy()
-    events["item"] = events["item"].astype(int)
-    sequences = [group.to_numpy() for _, group in events.groupby("user")["item"]]
-    return replace(log, events=events, split=replace(log.split, sequences=sequences))
+class Killed(Model):
+    def fit(self, log, part="test"):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_all_models_of_the_course_are_there():
-    assert next(iter(MODELS)) == "popularity" and list(MODELS)[-1] == "capstone" and len(MODELS) >= 14
+    assert next(iter(MODELS)) == "popularity" and list(MODELS)[-1] == "capstone" and len(MODELS) >= 16
+    assert {"EASE", "SLIT", "LSTM", "GRU", "self-attention", "masked self-attention", "transfer", "fusion"} < {*MODELS}
+    assert all(model.__doc__ and model.name == name for name, model in MODELS.items())
 
 
-@pytest.mark.parametrize("name", CHEAP)
-@pytest.mark.parametrize("part, hidden", [("test", 1), ("validation", 2)])
-def test_no_model_sees_what_it_has_to_predict(log, name, part, hidden):
-    other = with_other_items(log, hidden)
-    assert (other.split.target(part) != log.split.target(part)).mean() > 0.9
-    scores, swapped = (MODELS[name](data, part, 3, "smoke")[0] for data in (log, other))
-    assert scores.shape == (log.split.n_users, log.split.n_items) and np.isfinite(scores).all()
-    assert np.allclose(scores, swapped, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("part, hidden", [("test", 1), ("validation", 2)])
-def test_no_network_sees_what_it_has_to_predict(log, name, part, hidden, monkeypatch):
-    """What it would be trained on, and what it says before that."""
-
-    def untrained(log, part, make, data, score, epochs, patience):
-        batches = data(part)
-        return score(make(), part), [batches[i] for i in range(len(batches))]
-
-    monkeypatch.setattr(contestants, "train_and_score", untrained)
-    mine, other = (MODELS[name](data, part, 3, "smoke") for data in (log, with_other_items(log, hidden)))
-    assert mine[0].shape == (log.split.n_users, log.split.n_items)
-    assert np.allclose(mine[0], other[0], atol=1e-4) and np.ptp(mine[0]) > 0.01
-    for one, another in zip(*(keras.tree.flatten(found[1]) for found in (mine, other)), strict=True):
-        assert np.array_equal(one, another)
-
-
-def test_a_network_trains_and_learns_anew_for_the_test(log):
-    scores, parameters = MODELS["matrix factorisation"](log, "test", 3, "smoke")
-    assert np.ptp(scores) > 0.01 and parameters == 64 * (log.split.n_users + log.split.n_items) + log.split.n_items
-
-
-def test_models_do_see_the_validation_item_before_the_test(log):
-    for name in CHEAP[1:-1]:
-        before, after = (MODELS[name](data, "test", 3, "smoke")[0] for data in (log, with_other_items(log, 2)))
-        assert not np.allclose(before, after, rtol=1e-3, atol=1e-5), name
-
-
-def test_gaps_hide_what_they_ask_for_and_nothing_else():
+def test_masks_hide_what_they_ask_for_and_nothing_else():
     histories = [np.arange(1, n + 1) for n in (2, 5, 6, 7, 30)]
-    gaps = contestants.Gaps(histories, length=6, gap=99, share=0.3, seed=0)
+    windows = MaskedWindows(histories, length=6, mask=99, share=0.3, seed=0)
     alone = 0
     for epoch in range(20):
-        gaps.go_to(epoch)
-        items, wanted = gaps[0]
-        assert ((items == 99) == (wanted > 0)).all()
-        whole = np.where(wanted > 0, wanted, items)
+        windows.go_to(epoch)
+        items, hidden = windows[0]
+        assert ((items == 99) == (hidden > 0)).all()
+        whole = np.where(hidden > 0, hidden, items)
         steps = np.diff(whole, axis=1)[whole[:, 1:] > 0]
         assert (steps == 1).all(), "the histories count up"
-        last = np.take_along_axis(wanted, (whole > 0).sum(axis=1)[:, None] - 1, axis=1)[:, 0]
-        alone += ((wanted > 0).sum(axis=1) == 1)[last > 0].sum()
+        last = np.take_along_axis(hidden, (whole > 0).sum(axis=1)[:, None] - 1, axis=1)[:, 0]
+        alone += ((hidden > 0).sum(axis=1) == 1)[last > 0].sum()
     assert alone > 10
 
 
@@ -134,13 +102,13 @@ def test_popularity_is_that_of_every_other_table(log, calls, tmp_path):
 
 
 def test_one_protocol_for_all(log, calls, tmp_path):
-    outcomes, _ = leaderboard.run({"world": log}, {"constant": constant}, "smoke", 7, tmp_path)
+    outcomes, _ = leaderboard.run({"world": log}, {"constant": Constant}, "smoke", 7, tmp_path)
     rivals = [
         log.split.n_items - len(set(past) - {item})
         for past, item in zip(log.split.history(), log.split.target(), strict=True)
     ]
     assert np.allclose(outcomes["world"]["constant"]["ranks"], (np.array(rivals) + 1) / 2)
-    outcomes, failed = leaderboard.run({"world": log}, {"nan": partial(constant, value=np.nan)}, "smoke", 7, tmp_path)
+    outcomes, failed = leaderboard.run({"world": log}, {"nan": NotANumber}, "smoke", 7, tmp_path)
     assert outcomes == {"world": {}} and "diverged" in failed[0]
 
 
@@ -157,16 +125,60 @@ def test_what_is_done_is_not_done_again(log, calls, tmp_path, capsys):
     assert len(lines) == 6 and lines[0].startswith("world: popularity: NDCG@10 0.") and "\r" not in lines[0]
 
 
-def test_another_program_or_other_data_are_done_anew(log, calls, tmp_path, monkeypatch):
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the helper package, whose sources count in the place of the real ones."""
+    shutil.copytree(ROOT / "recsys_helpers", tmp_path / "recsys_helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(leaderboard, "ROOT", tmp_path)
+    return tmp_path / "recsys_helpers"
+
+
+def edit(path):
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+
+
+def test_what_a_model_depends_on_and_other_data_are_done_anew(log, calls, package, tmp_path):
     def go(data=log):
-        leaderboard.run({"world": data}, {"constant": constant}, "smoke", 7, tmp_path)
+        leaderboard.run({"world": data}, {"constant": Constant}, "smoke", 7, tmp_path / "build")
         return len(calls)
 
-    monkeypatch.setattr(leaderboard, "PACKAGE", tmp_path)
-    (tmp_path / "module.py").write_text("x = 1")
     assert go() == 1 and go() == 1
-    (tmp_path / "module.py").write_text("x = 2")
-    assert go() == 2 and go(with_other_items(log, 1)) == 3
+    edit(package / "plotting.py")
+    assert go() == 1
+    edit(package / "models" / "base.py")  # this file imports it
+    assert go() == 2 and go() == 2 and go(with_other_items(log, 1)) == 3
+
+
+@pytest.mark.parametrize(
+    "name, part_of_it, foreign",
+    [
+        ("popularity", "models/base.py", "training/fit.py"),
+        ("GRU", "training/fit.py", "models/two_towers.py"),
+        ("GRU", "data/event_log.py", "evaluation/leaderboard.py"),
+        ("capstone", "models/two_towers.py", "recommender/panel.py"),
+        ("transfer", "evaluation/ranks.py", "models/multi_scenario.py"),
+    ],
+)
+def test_a_fingerprint_is_of_what_a_model_imports(log, package, name, part_of_it, foreign):
+    def fingerprint():
+        return leaderboard.fingerprint(log, make(MODELS[name], profile="smoke", seed=7))
+
+    first = fingerprint()
+    edit(package / foreign)
+    assert fingerprint() == first
+    edit(package / part_of_it)
+    assert fingerprint() != first
+
+
+def test_a_fingerprint_is_of_settings_and_libraries(log, monkeypatch):
+    def fingerprint(**settings):
+        return leaderboard.fingerprint(log, baselines.EASE(**settings))
+
+    assert fingerprint() == fingerprint(ridge=200.0) != fingerprint(ridge=100.0)
+    assert [name.split()[0] for name in leaderboard.versions()] == ["numpy", "keras", keras.backend.backend()]
+    before = fingerprint()
+    monkeypatch.setattr(leaderboard, "versions", lambda: ["numpy 0"])
+    assert fingerprint() != before
 
 
 def test_what_lesson_08_says_of_the_full_profile_holds():
@@ -182,7 +194,7 @@ def test_what_lesson_08_says_of_the_full_profile_holds():
 
 
 def test_a_failing_model_does_not_stop_the_others(log, tmp_path):
-    models = {"killed": killed, "constant": constant}
+    models = {"killed": Killed, "constant": Constant}
     outcomes, failed = leaderboard.run({"world": log}, models, "smoke", 7, tmp_path)  # in children of their own
     assert list(outcomes["world"]) == ["constant"] and len(failed) == 1
     assert failed[0].startswith("world, killed: BrokenProcessPool")
@@ -192,11 +204,11 @@ def test_a_failing_model_does_not_stop_the_others(log, tmp_path):
 
 def test_the_command_fails_in_the_end_and_names_what_failed(log, calls, tmp_path, monkeypatch):
     monkeypatch.setattr(leaderboard, "read_logs", lambda names: {"world": log})
-    monkeypatch.setattr(leaderboard, "choose", lambda names: {"broken": broken, "constant": constant})
+    monkeypatch.setattr(leaderboard, "choose", lambda names: {"broken": Broken, "constant": Constant})
     monkeypatch.setattr(leaderboard, "run", partial(leaderboard.run, build=tmp_path))
     with pytest.raises(CourseError, match="1 failed: world, broken: ValueError: this model is broken"):
         __main__.leaderboard(profile="full")
-    assert calls == [broken, constant] and not (tmp_path / "leaderboard/full-7/world-broken.json").exists()
+    assert calls == [Broken, Constant] and not (tmp_path / "leaderboard/full-7/world-broken.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +216,7 @@ def test_the_command_fails_in_the_end_and_names_what_failed(log, calls, tmp_path
     [
         (
             lambda: leaderboard.choose(["GRUU"]),
-            r"model 'GRUU' does not exist; did you mean 'GRU'\? There are: popularity, ",
+            r"model 'GRUU' does not exist; did you mean 'GRU'\?",
         ),
         (lambda: leaderboard.read_logs(["film"]), "data set 'film' does not exist"),
         (lambda: leaderboard.run({}, {}, "fast", 7), "choose one of smoke, quick, full"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_helpers.data.negatives import draw_negatives
-from recsys_helpers.evaluation.contestants import Taken
+from recsys_helpers.models.two_towers import NegativeSampling
 
 
 def drawn_before(taken: np.ndarray, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -44,9 +44,9 @@ def test_who_took_everything_has_no_negatives():
 def test_training_pairs_leave_out_who_took_everything():
     histories = [np.array([1, 2, 3]), np.array([2]), np.array([3, 1])]
     split = SimpleNamespace(history=lambda part: histories, n_users=3, n_items=3)
-    pairs = Taken(SimpleNamespace(split=split), "test", batch_size=2, seed=0)
+    pairs = NegativeSampling(SimpleNamespace(split=split), "test", batch_size=2, seed=0)
     for _ in range(3):
-        users, items, others = (np.concatenate(each) for each in zip(*(pairs[i][0] for i in range(2)), strict=True))
+        users, items, negatives = (np.concatenate(each) for each in zip(*(pairs[i][0] for i in range(2)), strict=True))
         assert len(pairs) == 2 and sorted(users) == [1, 2, 2] and sorted(items) == [0, 1, 2]
-        assert not pairs.taken[users, others].any()
+        assert not pairs.taken[users, negatives].any()
         pairs.on_epoch_end()

@@ -110,7 +110,7 @@ def test_auc_interval_of_a_difference_draws_the_same_users_for_both():
 def test_a_rank_among_drawn_items_is_what_chance_makes_of_the_full_rank():
     rng = np.random.default_rng(0)
     scores, history = np.tile(np.arange(40.0), (4000, 1)), [np.array([40, 39])] * 4000
-    ranks = sampled_ranks(scores, history, np.full(4000, 29), others=9, rng=rng)
+    ranks = sampled_ranks(scores, history, np.full(4000, 29), negatives=9, rng=rng)
     assert ranks.mean() == pytest.approx(1 + 9 * 9 / 37, abs=0.05)  # 9 of the 37 unseen others are better
     assert ranks.min() >= 1 and ranks.max() <= 10
     assert (sampled_ranks(0 * scores, history, np.full(4000, 29), 9, rng) == 5.5).all()

@@ -1,58 +1,31 @@
 """The two stages on a small made-up log: what a list is made of, what it must not know, and what a file may hold."""
 
+import copy
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from small_logs import ITEMS, SUBJECTS, USERS, Words, made_up
 
 from recsys_helpers.data.event_log import EventLog
-from recsys_helpers.data.splits import leave_one_out
 from recsys_helpers.errors import CourseError
-from recsys_helpers.evaluation import contestants
-from recsys_helpers.models.next_item import next_item_scores
-from recsys_helpers.models.self_attention import next_item_transformer
+from recsys_helpers.evaluation import leaderboard
+from recsys_helpers.models import bert, cross_domain, multi_scenario
+from recsys_helpers.models.base import Request, requests_of
+from recsys_helpers.models.multi_scenario import ScenarioFusion
+from recsys_helpers.models.next_item import LENGTH, next_item_scores
+from recsys_helpers.models.self_attention import SelfAttention, next_item_transformer
 from recsys_helpers.recommender import ranker, recommender, retrieval
 from recsys_helpers.recommender.panel import panel
-from recsys_helpers.recommender.recommender import Recommender, Request
+from recsys_helpers.recommender.recommender import Recommender
 from recsys_helpers.training.backend import keras
-
-USERS, ITEMS, SUBJECTS = 60, 80, ("jazz", "history", "chess")
-
-
-class Words:
-    """A text encoder without weights: a text is the letters that stand in it."""
-
-    def encode(self, texts, cache=True):
-        counts = np.array([[text.lower().count(letter) for letter in "abcdefghijklmnopqrst"] for text in texts]) + 0.1
-        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype("float32")
-
-
-def made_up(seed=0) -> EventLog:
-    """People who stay with a subject for a while; what is late in a subject's list follows what is early."""
-    rng, rows = np.random.default_rng(seed), []
-    subject = np.arange(ITEMS) % len(SUBJECTS)
-    for user in range(USERS):
-        time, liked = rng.integers(0, 10**6), rng.integers(len(SUBJECTS))
-        for _ in range(rng.integers(8, 25)):
-            liked = liked if rng.random() < 0.8 else rng.integers(len(SUBJECTS))
-            item = 1 + rng.choice(np.flatnonzero(subject == liked))
-            time += rng.integers(1, 10**5)
-            rows.append((user + 1, item, rng.integers(0, 5) / 4, rng.integers(2), time))
-    events = pd.DataFrame(rows, columns=["user_id", "item_id", "strength", "scenario", "time"])
-    events = events.drop_duplicates(["user_id", "item_id"])
-    split = leave_one_out(events, np.arange(1, ITEMS + 1), item="item_id")
-    events = events.rename(columns={"item_id": "item"}).assign(user=events["user_id"] - 1).drop(columns="user_id")
-    titles = [f"{SUBJECTS[kind]} no {number}" for number, kind in enumerate(subject)]
-    items = pd.DataFrame({"title": titles, "text": titles, "domain": np.arange(ITEMS) % 2})
-    subjects = np.eye(len(SUBJECTS))[subject]
-    return EventLog("made up", split, events, items, subjects, ("home", "cart"), SUBJECTS, ("books", "music"))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def words():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recommender, "load_encoder", Words)
+        patch.setattr(bert, "load_encoder", Words)
         yield
 
 
@@ -63,7 +36,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def fitted(log):
-    return Recommender.fit(log, "smoke")
+    return Recommender("smoke").fit(log)
 
 
 @pytest.fixture
@@ -102,60 +75,80 @@ def test_seen_items_are_never_recommended(fitted):
 
 def test_the_state_in_numpy_is_that_of_keras():
     keras.utils.set_random_seed(1)
-    model = next_item_transformer(ITEMS, retrieval.LENGTH)
+    network = next_item_transformer(ITEMS, LENGTH)
     rng = np.random.default_rng(0)
-    for weight in model.weights:  # biases start as zeros, and would hide a mistake
+    for weight in network.weights:  # biases start as zeros, and would hide a mistake
         weight.assign(weight + 0.3 * rng.normal(size=weight.shape))
-    know = {f"order/{weight.path}": keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    model = SelfAttention()
+    model.n_items_, model.usual_ = ITEMS, np.zeros(64, "float32")
+    model.read(network)
     histories = [rng.integers(1, ITEMS + 1, size) for size in (1, 5, 49, 50, 51, 120)]
-    mine = retrieval.states(know, histories) @ know["order/item_embedding/embeddings"][1:].T
-    assert np.allclose(mine, next_item_scores(model, histories, retrieval.LENGTH), atol=1e-3)
-    assert not retrieval.states(know, [np.array([], int)]).any()
+    mine = model.scores([Request(items, items, 0, 0) for items in histories])
+    assert np.allclose(mine, next_item_scores(network, histories, LENGTH), atol=1e-3)
+    assert not model.scores([Request(np.array([], int), np.array([]), 0, 0)]).any()
+
+
+def by_the_lessons(log, part):
+    """The events that are known and the requests, whose item is -1, in one table; and the features of lesson 05."""
+    asked = log.requests(part).drop(columns=["item", "strength"])
+    events = pd.concat([log.before(part), asked]).sort_values("user", kind="stable").reset_index(drop=True)
+    events["item"] = events["item"].fillna(0).astype(int) - 1
+    user, item = events["user"].to_numpy(), events["item"].to_numpy()
+    domain = np.eye(len(log.domains))[log.items["domain"]]
+    views = [cross_domain.fading_interest(domain[item], user, item >= 0, 0.9)]
+    for where in domain.T > 0:
+        here = (item >= 0) & where[item]
+        views += [cross_domain.fading_interest(log.subjects[item], user, here, decay) for decay in (0.5, 0.9)]
+        views.append(-np.log(cross_domain.events_since(user, here))[:, None])
+    features = np.hstack(views)
+    features = np.where(np.isnan(features), np.nanmean(features, axis=0), features)
+    return events, features, (domain[:, :, None] * log.subjects[:, None]).reshape(len(domain), -1)
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_fusion_in_numpy_is_that_of_keras(log, part, monkeypatch):
-    models = []
+    networks = []
 
-    def shaken(model, *others, **settings):  # biases and the weights of extras start as zeros, and would hide a mistake
+    def shaken(network, *others, **settings):  # biases and weights of extras start as zeros, and would hide a mistake
         rng = np.random.default_rng(0)
-        for weight in model.weights:
+        for weight in network.weights:
             weight.assign(weight + 0.3 * rng.normal(size=weight.shape))
-        models.append(model)
+        networks.append(network)
 
-    monkeypatch.setattr(retrieval, "fit", shaken)
-    know, asked = retrieval.train_fusion(log, part, "smoke", 7), retrieval.requests_of(log, part)
-    mine = retrieval.part_scores(know, asked, ("fusion",))[:, 0]
-    events, features, contents = contestants.moments(log, part)
+    monkeypatch.setattr(multi_scenario, "fit", shaken)
+    model, asked = ScenarioFusion("smoke", 7).fit(log, part), requests_of(log, part)
+    mine = model.scores(asked)
+    events, features, contents = by_the_lessons(log, part)
     scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
     x, n = scaled[(events["item"] < 0).to_numpy()].astype("float32"), np.ones(ITEMS, int)
     for row in range(0, USERS, 7):
-        rows = [x[row * n], contents, know["fusion/extras"], asked[row].scenario * n]
-        theirs = keras.ops.convert_to_numpy(models[0](rows))[:, 0]
+        rows = [x[row * n], contents, model.extras_, asked[row].scenario * n]
+        theirs = keras.ops.convert_to_numpy(networks[0](rows))[:, 0]
         assert np.ptp(theirs) > 1 and np.allclose(mine[row], theirs, atol=1e-3)
-    assert np.allclose(know["fusion/contents"].reshape(ITEMS, -1), contents)
-    assert retrieval.trained_numbers(know) == models[0].count_params()
+    assert np.allclose(model.contents_.reshape(ITEMS, -1), contents)
+    assert model.parameters == networks[0].count_params()
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_features_are_those_of_the_lessons(log, part):
-    _, expected, contents = contestants.moments(log, part)
+    events, expected, contents = by_the_lessons(log, part)
     contents = contents.reshape(ITEMS, len(log.domains), -1)
-    mine = np.vstack([retrieval.features(contents[items - 1]) for items in log.split.history(part)])
+    assert np.array_equal(contents, cross_domain.contents_of(log))
+    mine, followed = cross_domain.moments_of(contents, log.split.history(part))
+    assert np.array_equal(followed, events["item"] >= 0)
     missing = np.isnan(mine)
     assert np.allclose(np.where(missing, np.nanmean(mine, axis=0), mine), expected) and 0 < missing.mean() < 0.5
-    nothing = retrieval.features(contents[:0])
+    nothing = cross_domain.moments(contents[:0])
     assert nothing.shape == (1, mine.shape[1]) and np.isnan(nothing).all()
 
 
 def test_the_leaderboard_has_it(log, fitted, monkeypatch):
-    monkeypatch.setattr(Recommender, "fit", lambda *settings: fitted if settings == (log, "smoke", 7) else None)
-    scores, parameters = contestants.MODELS["capstone"](log, "test", 7, "smoke")
-    assert np.array_equal(scores, fitted.scores(retrieval.requests_of(log)))
-    order = next_item_transformer(ITEMS, retrieval.LENGTH).count_params()
-    assert order + 7000 < parameters < order + 9000
+    outcome = leaderboard.measure(log, leaderboard.MODELS["capstone"], "smoke", 7)
+    assert np.isfinite(outcome["ranks"]).all() and outcome["parameters"] == fitted.parameters
+    order = next_item_transformer(ITEMS, LENGTH).count_params()
+    assert order + 7000 < fitted.parameters < order + 9000
     with pytest.raises(CourseError, match="learns from the validation items"):
-        contestants.MODELS["capstone"](log, "validation", 7, "smoke")
+        Recommender("smoke").fit(log, "validation")
 
 
 def test_a_batch_is_many_single_lists(fitted):
@@ -176,21 +169,21 @@ def test_more_of_a_subject_moves_it_up(fitted):
 
 
 def test_what_lies_after_the_request_changes_nothing(log, fitted):
-    request = recommender.requests_of(log, "validation")[4]
-    later = fitted.know["event_times"] >= request.time
-    changed = fitted.know | {"event_items": np.where(later, 0, fitted.know["event_items"])}
-    assert later.any() and (changed["event_items"] != fitted.know["event_items"]).any()
-    before, after = (recommender.part_scores(know, [request]) for know in (fitted.know, changed))
-    assert np.array_equal(before, after)
+    request = requests_of(log, "validation")[4]
+    recency = fitted.models["recency"]
+    later = recency.times_ >= request.time
+    other, changed = copy.copy(fitted), copy.copy(recency)
+    changed.items_ = np.where(later, 0, recency.items_)
+    other.models = fitted.models | {"recency": changed}
+    assert later.any() and (changed.items_ != recency.items_).any()
+    assert np.array_equal(fitted.part_scores([request]), other.part_scores([request]))
 
 
 @pytest.mark.parametrize(("hidden", "part"), [(1, "test"), (2, "validation")])
-def test_hidden_items_are_not_learned(log, fitted, hidden, part):
-    other = hide(log, hidden)
-    trained = {name: array for name, array in fitted.know.items() if name.startswith(("order/", "fusion/"))}
-    text = Words().encode(log.items["text"])
-    both = [retrieval.learn(one, part, trained, text) for one in (log, other)]
-    assert all(np.array_equal(array, both[1][name]) for name, array in both[0].items())
+@pytest.mark.parametrize("name", [name for name in recommender.PARTS if name not in ("self-attention", "fusion")])
+def test_hidden_items_are_not_learned(log, name, hidden, part):
+    parts = [Recommender("smoke").models[name].fit(one, part).state() for one in (log, hide(log, hidden))]
+    assert parts[0] and all(np.array_equal(array, parts[1][key]) for key, array in parts[0].items())
 
 
 def hide(log, last):
@@ -205,7 +198,7 @@ def hide(log, last):
 
 
 def test_a_recommender_never_sees_the_test_items(log, fitted):
-    other = Recommender.fit(hide(log, 1), "smoke")
+    other = Recommender("smoke").fit(hide(log, 1))
     assert np.allclose(fitted.gate.bias, other.gate.bias, atol=1e-4)
     assert np.allclose(fitted.scores(fitted.people[:5]), other.scores(fitted.people[:5]), atol=1e-3)
 
@@ -213,8 +206,8 @@ def test_a_recommender_never_sees_the_test_items(log, fitted):
 def test_better_than_chance_and_parts_can_be_left_out(fitted):
     ranks = ranker.cross_validated(fitted.examples)
     assert np.median(ranks) < 0.75 * np.median(fitted.examples.open.sum(axis=1)) or (ranks <= 10).mean() > 15 / ITEMS
-    less = fitted.without("time", "text")
-    assert set(less.recommend(1)) == set(fitted.recommend(1)) - {"time", "text"}
+    less = fitted.without("recency", "text profile")
+    assert set(less.recommend(1)) == set(fitted.recommend(1)) - {"recency", "text profile"}
 
 
 def test_the_gate_finds_what_tells(fitted):
@@ -233,9 +226,11 @@ def test_the_gate_finds_what_tells(fitted):
 
 def test_somebody_new(fitted):
     nobody = fitted.recommend_for()
-    assert np.isfinite(nobody["score"]).all() and not nobody["company"].any() and nobody["popularity"].abs().sum() > 0
-    usual = retrieval.states(fitted.know, [person.history for person in fitted.people]).mean(axis=0)
-    assert np.allclose(retrieval.states(fitted.know, [np.array([], int)])[0], usual, atol=1e-5)
+    assert np.isfinite(nobody["score"]).all() and not nobody["EASE"].any() and nobody["popularity"].abs().sum() > 0
+    order = fitted.models["self-attention"]
+    usual = order.states([person.history for person in fitted.people]).mean(axis=0)  # the validation items, too
+    mine = order.scores([Request(np.array([], int), np.array([]), 0, 0)])[0]
+    assert np.allclose(mine, usual @ order.weights_[0][1:].T, atol=1e-5)
     chess = [item for item, title in enumerate(fitted.items["title"], 1) if title.startswith("chess")][:4]
     table = fitted.recommend_for(chess, strengths=[1, 1, 1, 1], scenario="cart", k=20)
     assert table["title"].str.startswith("chess").mean() > 0.4 and not set(table["item"]) & set(chess)
@@ -254,6 +249,41 @@ def test_a_new_item_is_found_by_its_text(saved):
         book.add_item("x", "x", {"ches": 1})
 
 
+def test_a_new_item_leaves_the_others_as_they_are(fitted):
+    grown = copy.copy(fitted)
+    before = {name: array.copy() for name, array in fitted.state().items()}
+    assert grown.add_item("chess no 99", "chess no 99", {"chess": 1}) == len(fitted.items) + 1
+    assert all(np.array_equal(array, before[name]) for name, array in fitted.state().items())
+    assert grown.scores(fitted.people[:3]).shape == (3, ITEMS + 1)
+    again = Recommender.from_state(grown.state(), **grown.settings())
+    assert np.array_equal(again.scores(fitted.people[:3]), grown.scores(fitted.people[:3]))
+
+
+def test_the_encoder_is_loaded_once_and_known_to_the_file(saved, monkeypatch):
+    loads = []
+
+    def load(name):
+        loads.append(name)
+        return Words(name)
+
+    monkeypatch.setattr(bert, "load_encoder", load)
+    book = Recommender.load(saved)
+    assert loads == [] and str(book.state()["text profile/encoder_"]) == "minilm"
+    for number in range(3):
+        book.add_item(f"chess no {99 + number}", "chess", {"chess": 1})
+    assert loads == ["minilm"]
+
+
+@pytest.mark.parametrize("here", [Words("tiny"), Words("minilm", letters="abcdef"), Words("tiny", letters="abcdef")])
+def test_another_encoder_is_refused(saved, monkeypatch, here):
+    monkeypatch.setattr(bert, "load_encoder", lambda name: here)
+    book = Recommender.load(saved)
+    message = rf"by the encoder 'minilm' \(20 numbers each\), and here is '{here.name}' \({len(here.letters)}\)"
+    with pytest.raises(CourseError, match=message):
+        book.add_item("chess no 99", "chess", {"chess": 1})
+    assert len(book.items) == ITEMS
+
+
 def test_names_that_do_not_exist(fitted):
     for ask, message in {
         lambda: fitted.recommend(USERS): "user 60 does not exist; users are numbered from 0 to 59",
@@ -264,7 +294,9 @@ def test_names_that_do_not_exist(fitted):
         lambda: fitted.recommend_for([ITEMS + 1]): "numbered from 1 to 80",
         lambda: fitted.recommend_for([1, 2], strengths=[1]): "1 strengths for 2 items",
         lambda: fitted.explain(1, 0): "item 0 does not exist",
-        lambda: fitted.without("tme"): "did you mean 'time'",
+        lambda: fitted.without("recncy"): "did you mean 'recency'",
+        lambda: Recommender(parts=("self-attention", "recent neighbors")): "did you mean 'recent neighbours'",
+        lambda: Recommender(parts=("self-attention", "recent neighbours")): "need the parts .*text profile",
     }.items():
         with pytest.raises(CourseError, match=message):
             ask()
@@ -274,7 +306,7 @@ def test_loaded_as_saved(fitted, saved):
     loaded = Recommender.load(saved)
     assert same_lists(fitted, loaded)
     with pytest.raises(CourseError, match="no examples"):
-        loaded.without("time")
+        loaded.without("recency")
     loaded.save(saved)  # takes the place of the old one
     assert same_lists(fitted, Recommender.load(saved)) and [path.name for path in saved.iterdir()] == [recommender.FILE]
 
@@ -312,6 +344,9 @@ def test_foreign_and_newer_files_are_refused(saved, tmp_path):
     rewrite(path, version=recommender.VERSION + 1)
     with pytest.raises(CourseError, match="newer"):
         Recommender.load(saved)
+    rewrite(path, version=recommender.VERSION - 1)
+    with pytest.raises(CourseError, match="older"):
+        Recommender.load(saved)
     rewrite(path, version=recommender.VERSION, kind="cake")
     with pytest.raises(CourseError, match="is no recommender"):
         Recommender.load(saved)
@@ -346,9 +381,9 @@ def test_approximate_search_finds_most():
 
 def test_requests_are_what_is_known(log):
     for part, hidden in {"test": 1, "validation": 2}.items():
-        for request, sequence in zip(recommender.requests_of(log, part), log.split.sequences, strict=True):
+        for request, sequence in zip(requests_of(log, part), log.split.sequences, strict=True):
             assert request.history.tolist() == sequence[:-hidden].tolist() and request.gap >= 0
-    assert isinstance(recommender.requests_of(log)[0], Request)
+    assert isinstance(requests_of(log)[0], Request)
 
 
 def test_the_panel_follows_its_controls(fitted):

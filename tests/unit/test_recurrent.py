@@ -96,7 +96,7 @@ def test_chain_and_recent_neighbours_by_hand():
     chain = markov_chain(histories, 5, smoothing=1)
     assert chain[0].argmax() == 0 and np.allclose(chain.sum(axis=1), 1)  # after 3 came 1
     assert chain[2, 1] > chain[2, 2]  # after 1 came 2, twice
-    recent = recent_neighbours(histories, 5, last=2, fade=0.5)
+    recent = recent_neighbours(histories, 5, last=2, decay=0.5)
     assert recent[0, 0] == pytest.approx(2 / 6**0.5 + 0.5)  # like item 3, and half as much like item 2
     assert recent.shape == (3, 5) and recent[:, 4].tolist() == [0, 0, 0]
 

@@ -46,13 +46,13 @@ def full_loss(model, batch):
     return float((np.log(np.exp(logits).sum(axis=-1)) - chosen)[real].mean())
 
 
-@pytest.mark.parametrize("chances", [None, SKEWED], ids=["even", "skewed"])
-def test_with_many_draws_it_is_the_full_softmax(model, batch, chances):
-    assert mean_loss(model, batch, chances=chances, draws=4000) == pytest.approx(full_loss(model, batch), abs=0.02)
+@pytest.mark.parametrize("proposal", [None, SKEWED], ids=["even", "skewed"])
+def test_with_many_draws_it_is_the_full_softmax(model, batch, proposal):
+    assert mean_loss(model, batch, proposal=proposal, draws=4000) == pytest.approx(full_loss(model, batch), abs=0.02)
 
 
 def test_without_the_correction_it_is_not(model, batch):
-    loss = mean_loss(model, batch, chances=SKEWED, draws=4000, corrected=False)
+    loss = mean_loss(model, batch, proposal=SKEWED, draws=4000, corrected=False)
     assert loss > full_loss(model, batch) + 1
 
 
@@ -61,7 +61,7 @@ def test_a_drawn_target_is_no_rival_of_itself(model, batch):
     nearly_always[4] = 1 - nearly_always.sum() + 1e-7
     items, _ = batch
     targets = np.where(items > 0, 5, 0)
-    assert mean_loss(model, (items, targets), chances=nearly_always, draws=16) == pytest.approx(0, abs=1e-3)
+    assert mean_loss(model, (items, targets), proposal=nearly_always, draws=16) == pytest.approx(0, abs=1e-3)
 
 
 def test_padding_does_not_count(model, batch):
@@ -73,10 +73,10 @@ def test_padding_does_not_count(model, batch):
     assert one == pytest.approx(short, rel=1e-5)
 
 
-@pytest.mark.parametrize("chances", [np.ones(ITEMS), np.eye(ITEMS)[0], SKEWED[:-1]])
-def test_chances_that_are_none_are_refused(model, chances):
+@pytest.mark.parametrize("proposal", [np.ones(ITEMS), np.eye(ITEMS)[0], SKEWED[:-1]])
+def test_a_proposal_that_is_no_distribution_is_refused(model, proposal):
     with pytest.raises(ValueError, match=f"{ITEMS} positive numbers"):
-        sampled_softmax.SampledSoftmax(model, chances)
+        sampled_softmax.SampledSoftmax(model, proposal)
 
 
 def test_it_trains_the_model_that_it_was_given(model, batch):
