@@ -8,6 +8,7 @@ tighter cage but a person: whatever in a submission looks like reaching for the 
 """
 
 import ast
+import codecs
 import copy
 import csv
 import os
@@ -32,8 +33,8 @@ from course_tools.grading.sandbox import CellRun, Limits
 from recsys_helpers.checks import EXERCISES
 from recsys_helpers.checks.core import TICK
 from recsys_helpers.course import notebooks
+from recsys_helpers.course.reset import release
 from recsys_helpers.errors import CourseError
-from recsys_helpers.paths import ROOT
 
 WORKERS = 2  # notebooks at a time; each may take the sandbox's memory
 TEMPLATES = Path(__file__).parent / "templates"
@@ -131,12 +132,10 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
     """
     limits = limits or Limits()
     submissions, out = Path(submissions).resolve(), Path(out).resolve()
-    released = {path.stem: notebooks.read(path) for path in sorted((ROOT / "exercises").glob("*.ipynb"))}
-    if not released:
-        raise CourseError(f"{ROOT / 'exercises'} has no notebooks to grade against; run make store")
+    given = released()
     _require_folders(submissions, out)
     sandbox.require()
-    students = collect(submissions, released)
+    students = collect(submissions, given)
     if not students:
         raise CourseError(f"{submissions} has no folder of a student; it should hold one folder for each")
 
@@ -146,7 +145,7 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(WORKERS) as pool:  # warnings of students' code
         for student in students:
             for name, path in student.handed_in.items():
-                jobs[pool.submit(grade_notebook, path, name, released[name], limits)] = student, name
+                jobs[pool.submit(grade_notebook, path, name, given[name], limits)] = student, name
         try:
             for job in track(as_completed(jobs), "grading", len(jobs)):
                 student, name = jobs[job]
@@ -154,16 +153,21 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
                     student.graded.append(job.result())
                 except Exception as error:  # a fault of ours must not cost the class its grading; it is shown
                     told = f"{LOOK}not graded, {type(error).__name__}: {clean(str(error))}"
-                    student.graded.append(_nothing(name, released[name], NOT_REACHED, told))
+                    student.graded.append(_nothing(name, given[name], NOT_REACHED, told))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     everyone = sorted({name for student in students for name in student.handed_in})
     for student in students:
         absent = [name for name in everyone if name not in student.handed_in]
-        student.graded += [_nothing(name, released[name], NOT_ATTEMPTED, "not handed in") for name in absent]
+        student.graded += [_nothing(name, given[name], NOT_ATTEMPTED, "not handed in") for name in absent]
         student.graded = sorted((_with_notes(one, student.notes) for one in student.graded), key=lambda one: one.name)
     return write(students, out)
+
+
+def released() -> dict:
+    """The exercises as they were handed out, by name: made from the solutions, since somebody may work in exercises/."""
+    return {path.stem: release(path) for path in notebooks.solutions()}
 
 
 def _require_folders(submissions: Path, out: Path) -> None:
@@ -230,7 +234,7 @@ def load(path: Path):
     if path.stat().st_size > LARGEST:
         raise ValueError(f"is larger than {LARGEST // 2**20} MiB")
     try:
-        read = nbformat.convert(nbformat.reader.reads(path.read_text(encoding="utf-8")), 4)
+        read = nbformat.convert(nbformat.reader.reads(path.read_bytes().decode(_encoding(path))), 4)
         cells = []
         for cell in read.cells:
             make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
@@ -240,6 +244,13 @@ def load(path: Path):
     except Exception as error:  # the reader and its upgrades fail in many ways on what is no notebook
         raise ValueError("does not parse as a notebook") from error
     return nbformat.v4.new_notebook(cells=cells)
+
+
+def _encoding(path: Path) -> str:
+    """Of a notebook that some editor has written: what its byte order mark says, else UTF-8."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def grade_id(cell) -> str:

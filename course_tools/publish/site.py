@@ -27,8 +27,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import read_results
 from recsys_helpers.paths import ROOT
 
-ROOT = ROOT
-DOCS = ROOT / "docs"
+DOCS, TEMPLATES = ROOT / "docs", Path(__file__).parent / "templates"
 LANGUAGES = {"en": "English", "zh_CN": "中文"}
 FOLDERS = {"en": "en", "zh_CN": "zh"}
 # the picture of each lesson on the landing page, by cell
@@ -55,21 +54,6 @@ WORDS = {
 INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/jupyterhub/README")
 # GitHub's pages need a file of this name, or leave out folders that begin with _; its words tell a site of ours
 MARK, MARKED = ".nojekyll", "The course's site. `python -m course_tools site` replaces this folder as a whole.\n"
-COLAB = """\
-# In Colab only: fetches the course and its packages. The kernel then starts anew by itself: run all cells once more.
-import os, pathlib, subprocess, sys
-
-if pathlib.Path("/content").is_dir() and "google.colab" in sys.modules:
-    course = pathlib.Path("/content/course")
-    if not (course / ".ready").exists():
-        subprocess.run(["git", "clone", "--depth", "1", "{repository}", str(course)], check=True)
-        pip = [sys.executable, "-m", "pip", "install", "-q"]
-        subprocess.run([*pip, "-c", str(course / "requirements.lock"), *"{packages}".split()], check=True)
-        subprocess.run([*pip, "--no-deps", "-e", str(course)], check=True)
-        (course / ".ready").touch()
-        os._exit(0)
-    os.chdir(course / "{kind}")
-"""
 # what lessons import; Jupyter itself Colab has
 COLAB_PACKAGES = (
     "tensorflow keras keras-nlp keras-hub jax pandas numpy scipy scikit-learn matplotlib ipywidgets pyarrow "
@@ -107,7 +91,7 @@ def make(out: Path, repository: str | None = None, hub: str | None = None, branc
             if repository:
                 _write_colab(scratch / folder / "source", site / folder / "colab", repository)
         (site / MARK).write_text(MARKED, "utf-8")
-        (site / "index.html").write_text(FRONT, "utf-8")
+        shutil.copy(TEMPLATES / "front.html", site / "index.html")
         if out.exists():
             os.replace(out, scratch / "old")
         os.replace(site, out)
@@ -151,14 +135,6 @@ def _call_sphinx(scratch: Path, environment: dict[str, str]) -> None:
             job.wait()
     if failed := [folder for folder, job in jobs.items() if job.returncode]:
         raise CourseError(f"the site was not built ({', '.join(failed)}):\n" + "\n".join(said[f] for f in failed))
-
-
-FRONT = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>User-interest modelling with large models</title>
-<script>location.replace((navigator.language || "").startsWith("zh") ? "zh/index.html" : "en/index.html")</script>
-<meta http-equiv="refresh" content="1; url=en/index.html"></head>
-<body><p><a href="en/index.html">English</a> · <a href="zh/index.html" lang="zh-CN">中文</a></p></body></html>
-"""
 
 
 def _origin() -> str | None:
@@ -307,7 +283,11 @@ def _write_colab(source: Path, out: Path, repository: str) -> None:
     """The notebooks once more, each with a first cell that sets Colab up."""
     for path in sorted(source.glob("*/[0-9][0-9]_*.ipynb")):
         notebook = notebooks.read(path)
-        code = COLAB.format(repository=repository, packages=COLAB_PACKAGES, kind=path.parent.name)
+        code = (
+            (TEMPLATES / "colab.py.txt")
+            .read_text("utf-8")
+            .format(repository=repository, packages=COLAB_PACKAGES, kind=path.parent.name)
+        )
         notebook.cells.insert(0, nbformat.v4.new_code_cell(code, id="colab"))
         notebooks.write(notebook, out / path.parent.name / path.name)
 

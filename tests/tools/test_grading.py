@@ -1,5 +1,6 @@
 """A class of made-up submissions is graded as it should be, and nothing but the folder of results changes."""
 
+import codecs
 import csv
 import hashlib
 import shutil
@@ -104,6 +105,25 @@ def test_a_whole_class(tmp_path):
     grade.grade(again, out, SMALL)
     second = {row["student"]: row for row in rows(out / "points.csv") if row["notebook"] == L01}
     assert second == {name: by_student[name] for name in ("ada", "lea", "xena", "zoe")}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-16-le"])
+def test_a_notebook_is_read_in_the_encoding_that_an_editor_gave_it(tmp_path, encoding):
+    original = ROOT / "exercises" / f"{L01}.ipynb"
+    marks = {"utf-16-be": codecs.BOM_UTF16_BE, "utf-16-le": codecs.BOM_UTF16_LE}
+    path = tmp_path / original.name
+    path.write_bytes(marks.get(encoding, b"") + original.read_text("utf-8").encode(encoding))
+    assert [cell.source for cell in grade.load(path).cells] == [cell.source for cell in grade.load(original).cells]
+
+
+def test_a_working_folder_is_not_taken_for_what_was_released(monkeypatch):
+    read = notebooks.read
+    monkeypatch.setattr(
+        notebooks, "read", lambda path: pytest.fail(f"read {path}") if path.parent.name == "exercises" else read(path)
+    )
+    found = grade.released()
+    assert found.keys() == {path.stem for path in notebooks.solutions()}
+    assert not any("BEGIN SOLUTION" in cell.source for notebook in found.values() for cell in notebook.cells)
 
 
 def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
