@@ -314,13 +314,13 @@ LEAKS = {
     "views next week",
 }
 RIGHT["03.3"] = [
-    (dict.fromkeys(LEAKS, True),),
-    (pd.Series(sorted(LEAKS)),),
-    (tuple(f" {name} " for name in LEAKS),),
     (LEAKS,),
     (sorted(LEAKS),),
     (np.array(sorted(LEAKS)),),
     ({name.upper() for name in LEAKS},),
+    (dict.fromkeys(LEAKS, True),),
+    (pd.Series(sorted(LEAKS)),),
+    (tuple(f" {name} " for name in LEAKS),),
 ]
 WRONG["03.3"] = [
     ((LEAKS - {"rating given"},), "article's mistake"),
