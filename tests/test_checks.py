@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import nbformat
 import numpy as np
@@ -23,6 +24,8 @@ from recsys_helpers.checks import (
     progress,
     solution,
 )
+from recsys_helpers.checks.cases import Cases
+from recsys_helpers.checks.cases import compare as cases_compare
 from recsys_helpers.checks.core import TICK, Question, compare, describe, exercise, quiz
 from recsys_helpers.errors import CourseError
 
@@ -190,6 +193,45 @@ def test_quiz():
         answer(sum=6, sign="both")
     with pytest.raises(Wrong, match="should be a dict with the keys 'sum', 'sign'"):
         check("99.2", abs, [6, "plus"])
+
+
+def test_a_wrong_number_is_refused_without_a_message_of_its_own():
+    question = Question(6, {3: "not doubled."})
+    assert question.fault(6) is None
+    assert question.fault(3) == "not doubled."
+    assert question.fault(7) == "that is not the number: work it out once more."
+
+
+def test_a_refusal_of_ones_own_is_told_by_its_kind():
+    class TooBig(ValueError):
+        pass
+
+    def refuses(x):
+        raise TooBig
+
+    with pytest.raises(Crashed) as stop:
+        core.Attempt("double", refuses)(np.arange(3))
+    assert isinstance(stop.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([4, 6, 10], None),
+        ([4, 9, 25], "you squared."),
+        ([4, 9, 10], "the double: 6 is expected, yours is 9"),  # by chance, since 5 is doubled rightly
+        ([4, 7, 25], "the double: 6 is expected, yours is 7"),
+        ([5, 9, 10], "the double: 4 is expected, yours is 5"),
+    ],
+)
+def test_a_mistake_is_named_where_the_data_sets_agree(answers, told):
+    cases = Cases()
+    with pytest.raises(Wrong) if told else nullcontext() as failure:
+        for x, answer in zip((2, 3, 5), answers, strict=True):
+            with cases:
+                cases_compare(answer, 2 * x, "the double", (x**2, "you squared."))
+        cases.tell()
+    assert not told or str(failure.value).startswith(told)
 
 
 def test_unknown_exercise_and_missing_answer_say_what_to_do():

@@ -45,12 +45,17 @@ def wrong(plain: str, *named: str) -> None:
     raise Wrong(named[0] if named else plain)
 
 
+def fits(*messages: str) -> None:
+    """Note mistakes that would give what this answer gave, right or wrong."""
+    if case := _open.get():
+        case.fits |= set(messages)
+
+
 def compare(got: Any, expected: Any, what: str, *mistakes: tuple[Any, str]) -> None:
     """As `core.compare`, but a mistake that only one of several data sets shows is not named."""
     got = numbers(got, what)
     fitting = [message for variant, message in mistakes if same(got, np.asarray(variant, dtype=float))]
-    if case := _open.get():
-        case.fits |= set(fitting)
+    fits(*fitting)
     try:
         core.compare(got, expected, what)
     except Wrong as plain:
@@ -78,14 +83,14 @@ class Cases:
     def tell(self) -> None:
         """Raise Wrong if a data set failed.
 
-        A mistake is named if two of those that failed fit it, or if one does and it could not show in the others.
+        A mistake is named if it gives what the answer gave on every data set, also where that is right; or on two that
+        failed, and on more than it does not.
         """
-        failed = [case for case in self._cases if case.failed]
-        for case in failed:
+        judged = [case for case in self._cases if not case.crashed]
+        for case in judged:
             for message in case.named:
-                others = [other for other in self._cases if other is not case and not other.crashed]
-                again = any(message in other.named for other in others)
-                if again or all(message in other.fits and not other.failed for other in others):
+                against = sum(message not in other.fits for other in judged)
+                if not against or max(1, against) < sum(message in other.named for other in judged):
                     raise Wrong(message)
-        if failed:
+        if failed := [case for case in self._cases if case.failed]:
             raise Wrong(failed[0].plain)

@@ -183,7 +183,7 @@ class Attempt:
             name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
             raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
         except (Exception, SystemExit) as error:  # sys.exit() ends the answer, not the notebook
-            raise Crashed(self._story(error, arguments)) from None
+            raise Crashed(self._story(error, arguments)) from error
         if returned is None or returned is ...:
             raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
         if isinstance(returned, Iterator | Coroutine):  # it holds no values yet, and may never end
@@ -264,7 +264,9 @@ def compare(got: Any, expected: Any, what: str, *mistakes: tuple[Any, str]) -> N
 
 def _likeness(got: np.ndarray, expected: np.ndarray) -> str:
     """What a wrong array still shares with the right one: where to look next. Nothing if nothing is seen."""
-    if not np.isfinite(got).all() and np.isfinite(expected).all():
+    if not np.isfinite(expected).all():  # NaN is like everything
+        return ""
+    if not np.isfinite(got).all():
         return "; look for a division by 0, or a logarithm of 0"
     if same(got, -expected):
         return "; every sign is turned" if got.size > 1 else "; the sign is turned"
@@ -312,7 +314,7 @@ class Question:
         if math.isclose(given, self.right, rel_tol=0.02):
             return None
         near = [text for value, text in self.wrong.items() if math.isclose(given, value, rel_tol=0.02)]
-        return near[0] if near else self.otherwise
+        return near[0] if near else self.otherwise or "that is not the number: work it out once more."
 
 
 def quiz(attempt: Attempt, questions: Mapping[str, Question]) -> None:

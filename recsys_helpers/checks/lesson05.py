@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys_helpers.checks.cases import Cases, compare
+from recsys_helpers.checks.cases import Cases, compare, fits, wrong
 from recsys_helpers.checks.core import Crashed, Question, Wrong, exercise, numbers, quiz, same
 from recsys_helpers.checks.lesson01 import softmax
 from recsys_helpers.checks.lesson03 import unpack
@@ -25,12 +25,11 @@ def length(vectors: np.ndarray, axis: int | None = -1) -> np.ndarray:
     ),
 )
 def judge_match(match):
-    rng = np.random.default_rng(51)
-    _judge_scores(match, 3 * rng.random(4), 3 * rng.random((6, 4)), "the scores")
-    for items, k in ((3, 3), (1, 5)):
-        _judge_scores(match, rng.normal(size=k), rng.normal(size=(items, k)), "the scores with negative entries")
-    shares = rng.dirichlet(np.ones(8), size=5)  # shorter than 1, but not empty
-    _judge_scores(match, shares[0], shares[1:], "the scores of interests that sum to 1")
+    cases = Cases()
+    for interest, contents, what in _matches():
+        with cases:
+            _judge_scores(match, interest, contents, what)
+    cases.tell()
     some, empty = np.array([[4.0, 3.0], [0.0, 0.0], [1.0, 2.0]]), "0 divided by 0 is no number: where {} is all 0, "
     interest = np.array([3.0, 4.0])
     score = some @ interest / length(interest)
@@ -46,6 +45,22 @@ def judge_match(match):
         )
     user = empty.format("the user") + "every score is 0."
     compare(match(interest * 0, some), np.zeros(3), "the scores of a user who is all 0", (np.full(3, np.nan), user))
+
+
+def _matches():
+    """Interests, contents, and what to call their scores."""
+    rng = np.random.default_rng(51)
+    yield 3 * rng.random(4), 3 * rng.random((6, 4)), "the scores"
+    for items, k in ((3, 3), (1, 5)):
+        yield rng.normal(size=k), rng.normal(size=(items, k)), "the scores with negative entries"
+    for items in (4, 2):
+        shares = rng.dirichlet(np.ones(8), size=items + 1)  # shorter than 1, but not empty
+        yield shares[0], shares[1:], "the scores of interests that sum to 1"
+    level = "the scores with entries that sum to 0"
+    yield np.array([3.0, 1.0, 2.0]), np.array([[1.0, -1.0, 0.0], [2.0, 3.0, 1.0], [-2.0, 4.0, -2.0]]), level
+    yield np.array([2.0, -2.0]), np.array([[1.0, 3.0], [-1.0, 1.0], [2.0, 1.0], [4.0, 1.0]]), level
+    for size in (1e-3, 3e-4):
+        yield rng.normal(size=4), size * rng.normal(size=(5, 4)), "the scores of short vectors"
 
 
 def _judge_scores(match, interest, contents, what):
@@ -85,7 +100,18 @@ def _judge_scores(match, interest, contents, what):
         ((1 + right) / 2, "you moved the scores to 0 to 1: a cosine runs from -1 to 1."),
         (softmax(right), "you put a softmax on top: scores are no shares, and each item is judged by itself."),
         (
-            0 * right,
+            np.where((contents.sum(1) == 0) | (interest.sum() == 0), 0, right),
+            "a vector whose entries sum to 0 still points somewhere: only one of zeros has no direction.",
+        ),
+        *(
+            (
+                dot / (own * lengths + small),
+                "you add a small number to the lengths, so that short vectors match less: choose where they are 0.",
+            )
+            for small in (1e-3, 1e-4, 1e-5, 1e-6)
+        ),
+        (
+            right if own > 1 else 0 * right,
             "all scores are 0: only a vector of zeros has no direction, a short one still points somewhere.",
         ),
         (np.argsort(-right), "that is an order of the items: asked are their scores."),
@@ -215,6 +241,34 @@ def judge_align(align):
                 source[:, 1::2], target[:, 1::2] = source[:, ::2], target[:, ::2]
             _judge_aligned(numbers(align(source, target[:200], 1e-6), "the result"), source, target[:200], what)
     cases.tell()
+    for k, epsilon in ((3, 0.5), (2, 2.0)):
+        source, target = (rng.normal(size=(300, k)) @ rng.normal(size=(k, k)) + rng.random(k) for _ in "st")
+        got = numbers(align(source, target[:200], epsilon), "the result")
+        _judge_epsilon(got, source, target[:200], epsilon)
+
+
+def _judge_epsilon(got, source, target, epsilon):
+    """Whatever the roots, the matrix turns the source's covariance with epsilon into the target's with epsilon."""
+    if got.shape != source.shape or not np.isfinite(got).all():
+        raise Wrong(f"with epsilon = {epsilon:g} some numbers are missing or not finite.")
+    matrix = np.linalg.lstsq(source - source.mean(0), got - got.mean(0))[0]
+    before, wanted, small = spread(source), spread(target), epsilon * np.eye(source.shape[1])
+
+    def turned(before, wanted):
+        return near(matrix.T @ before @ matrix, wanted)
+
+    if turned(before + small, wanted + small):
+        return
+    floors = ((values.clip(epsilon) * axes) @ axes.T for values, axes in map(np.linalg.eigh, (before, wanted)))
+    for there, message in (
+        (turned(before, wanted), "`epsilon` makes no difference: it belongs on the diagonals of both covariances."),
+        (turned(before + small, wanted), "epsilon is on the source's diagonal only: add it to the target's, too."),
+        (turned(before, wanted + small), "epsilon is on the target's diagonal only: add it to the source's, too."),
+        (turned(*floors), "epsilon is the least variance with you: add it to every entry of both diagonals."),
+    ):
+        if there:
+            raise Wrong(message)
+    raise Wrong(f"with epsilon = {epsilon:g} the matrix is another: add epsilon * I to both covariances, as they are.")
 
 
 def _judge_aligned(got, source, target, what):
@@ -318,7 +372,12 @@ def _judge_aligned(got, source, target, what):
 def judge_fuse(fuse):
     rng = np.random.default_rng(54)
     cases = Cases()
-    for counts, size, k in (([3, 1, 12, 40], 4, 5.0), ([0, 2, 7, 0, 1], 3, 2.5), ([0, 0], 6, 8)):
+    for counts, size, k in (
+        ([3, 1, 12, 40], 4, 5.0),
+        ([0, 2, 7, 0, 1], 3, 2.5),
+        ([0, 0], 6, 8),
+        ([1, 0, 2000], 2, 0.25),
+    ):
         with cases:
             counts = np.array(counts)
             own, over = rng.normal(size=(2, len(counts), size))
@@ -405,24 +464,30 @@ def judge_share(share_of_gain):
             oracle = np.where(abs(oracle - baseline) < 0.02, baseline + 0.02, oracle)
             transfer = level + 0.2 * share + 0.1 * rng.normal(size=users)
             _judge_interval(share_of_gain, transfer, baseline, oracle)
+    for users, seed in ((16, 3), (12, 3)):  # two users make most of the gain, so the interval lies askew
+        rng = np.random.default_rng(seed)
+        few = rng.lognormal(0, 2, users)
+        with cases:
+            full = 0.3 + 0.05 * rng.normal(size=users)
+            _judge_interval(share_of_gain, 0.4 * few / few.max(), np.zeros(users), full, 2000)
     cases.tell()
     for worse, what in ((baseline - 0.1, "worse than"), (baseline, "equal to")):
         try:
             share_of_gain(transfer, baseline, worse, 10, rng)
         except Crashed as stop:
-            if not str(stop).startswith("ValueError"):
+            if not isinstance(stop.__cause__, ValueError):
                 raise Wrong(f"for an oracle {what} the baseline raise ValueError; yours stops with {stop}") from None
         else:
             raise Wrong(f"an oracle {what} the baseline leaves no gain to have a share of: raise ValueError.")
 
 
-def _judge_interval(share_of_gain, transfer, baseline, oracle):
+def _judge_interval(share_of_gain, transfer, baseline, oracle, draws=4000):
     def run(draws, seed):
         arrays = transfer, baseline, oracle
         returned = share_of_gain(*arrays, draws, np.random.default_rng(seed))
         return [numbers(part, "each result") for part in unpack(returned, "the share", "its low end", "its high end")]
 
-    got, few, again, other, single = run(4000, 1), run(50, 1), run(50, 1), run(50, 2), run(1, 1)
+    got, few, again, other, single = run(draws, 1), run(50, 1), run(50, 1), run(50, 2), run(1, 1)
     if shapes := [part.shape for part in got if part.ndim]:
         raise Wrong(f"share, low and high are one number each; one of yours has shape {shapes[0]}.")
     means = transfer.mean(), baseline.mean(), oracle.mean()
@@ -468,7 +533,10 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle):
         raise Wrong("your interval lies below the share: np.percentile counts to 100, np.quantile to 1.")
 
     rng, n = np.random.default_rng(0), len(transfer)
-    counts, second, third = rng.multinomial(n, np.full(n, 1 / n), size=(3, 10_000))
+
+    def drawn():
+        """How often each user is drawn, resample by resample."""
+        return rng.multinomial(n, np.full(n, 1 / n), size=10_000)
 
     def ratio(*drawn):
         top, floor, ceiling = (rows @ values for rows, values in zip(drawn, (transfer, baseline, oracle), strict=True))
@@ -479,32 +547,40 @@ def _judge_interval(share_of_gain, transfer, baseline, oracle):
         left, right = np.quantile(ratios, ends)
         return max(abs(low - left), abs(high - right)) / (right - left)
 
+    counts = drawn()
     paired = ratio(counts, counts, counts)
+    curve = "you lay a normal curve over the ratios: asked are their quantiles, which lie askew as they do."
+    around = "you turn the quantiles round at the share: low and high are the quantiles themselves."
+    normal = [np.array([centre, centre]) + np.array([-1.96, 1.96]) * paired.std() for centre in (paired.mean(), share)]
+    near = [(off(each, (0, 1)), curve) for each in normal] + [(off(2 * share - paired), around)]
+    whole = "your resamples leave the oracle's gain as it was: resample it too."
+    near.append((off(counts @ (transfer - baseline) / n / gain), whole))
     if off(paired) < 0.05:  # 4,000 draws place an end to within .04 standard errors; a 95% interval has 4 of these
+        fits(*(message for distance, message in near if distance < 0.05))
         return
     anew = "you draw the users anew for each array: what a user has in common in all three is lost. Draw once."
     ends = ": take 2.5% off each end."
-    distance, message = min(
-        (off(ratio(counts, second, third)), anew),
-        (off(ratio(counts, counts, third)), anew),
-        (off(ratio(counts, second, second)), anew),
+    second, third = drawn(), drawn()
+    named = sorted(
         (
-            off(counts @ (transfer - baseline) / n / gain),
-            "your resamples leave the oracle's gain as it was: resample it too.",
-        ),
-        (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
-        (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
-        (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
-        (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),
-        (off(paired, (0.25, 0.75)), "your interval holds the middle half" + ends),
-        (
-            off(paired, (0, 1)) / 4,
-            "these are the least and the largest ratio, which drift apart with more draws: take quantiles.",
-        ),
+            (off(ratio(counts, second, third)), anew),
+            (off(ratio(counts, counts, third)), anew),
+            (off(ratio(counts, second, second)), anew),
+            (off(counts @ each / n), "in the resamples you average ratios: divide the means, as for the share."),
+            *near,
+            (off(paired, (0.05, 0.95)), "your interval holds 90%" + ends),
+            (off(paired, (0.005, 0.995)), "your interval holds 99%" + ends),
+            (off(paired, (0.159, 0.841)), "your interval is one standard error to each side, 68%" + ends),
+            (off(paired, (0.25, 0.75)), "your interval holds the middle half" + ends),
+        )
     )
+    if off(paired, (0, 1)) < 0.2:
+        named.append(
+            (0, "these are the least and the largest ratio, which drift apart with more draws: take quantiles.")
+        )
     left, right = np.quantile(paired, (0.025, 0.975))
     about = f"the interval should run from about {left:.2f} to {right:.2f}; yours from {low:.2f} to {high:.2f}."
-    raise Wrong(message if distance < 0.05 else about)
+    wrong(about, *(message for distance, message in named if distance < 0.05))
 
 
 @exercise(

@@ -91,7 +91,14 @@ def wrong_sums(weights: np.ndarray, outputs: np.ndarray):
 
 def overflown(logits: np.ndarray):
     """What a softmax over the experts gives of large logits if it is not shifted, or not by each row's maximum."""
-    naive, one, low = (np.exp(logits - shift) for shift in (0, logits.max(), logits.min(1, keepdims=True)))
+    shifts = 0, logits.max(), logits.min(1, keepdims=True), logits.mean(1, keepdims=True)
+    naive, one, low, mean = (np.exp(logits - shift) for shift in shifts)
+    middle = np.exp(logits - np.median(logits, axis=1, keepdims=True))
+    for powers, message in (
+        (mean, "you take off the mean, and a logit far above it still overflows: take off the maximum."),
+        (middle, "you take off the median, and a logit far above it still overflows: take off the maximum."),
+    ):
+        yield powers / powers.sum(1, keepdims=True), message
     yield (
         naive / naive.sum(1, keepdims=True),
         "large logits overflow: e to the 1000 is infinite, and infinity by infinity is no number. Take each row's "
@@ -105,6 +112,14 @@ def overflown(logits: np.ndarray):
         low / low.sum(1, keepdims=True),
         "you take off the minimum, so the rest can still be huge: take off the maximum.",
     )
+
+
+# Logits, two rows each: without a shift all overflow; by the mean, the median or the least of a row, some do.
+LARGE = (
+    [[1000.0, 999.0, -1000.0], [-1000.0, -1001.0, -1002.0]],
+    [[3000.0, 0.0, 0.0], [-2000.0, 1.0, 0.0]],
+    [[2000.0, 2000.0, -3000.0], [-1.0, 0.0, -2000.0]],
+)
 
 
 @exercise(
@@ -151,15 +166,17 @@ def judge_mixture(mixture):
                 *wrong_sums(weights, outputs),
             )
     cases.tell()
-    gates, scenario = np.array([[1000.0, 999.0, -1000.0], [-1000.0, -1001.0, -1002.0]]), np.array([1, 0, 1])
-    outputs = rng.normal(size=(3, 3, 2))
-    with np.errstate(all="ignore"):
-        compare(
-            mixture(outputs, gates, scenario),
-            by_row(softmax(gates[scenario]), outputs),
-            "the mixture with logits near 1000",
-            *((by_row(w, outputs), message) for w, message in overflown(gates[scenario])),
-        )
+    cases = Cases()
+    for table in LARGE:
+        gates, scenario, outputs = np.array(table), np.array([1, 0, 1]), rng.normal(size=(3, 3, 2))
+        with cases, np.errstate(all="ignore"):
+            compare(
+                mixture(outputs, gates, scenario),
+                by_row(softmax(gates[scenario]), outputs),
+                "the mixture with logits near 1000",
+                *((by_row(w, outputs), message) for w, message in overflown(gates[scenario])),
+            )
+    cases.tell()
 
 
 @exercise(
@@ -298,11 +315,14 @@ def judge_attend(attend):
                 (np.maximum(mixed, 0), "no ReLU is asked: a mixture may be negative."),
             )
     cases.tell()
-    query, keys = np.array([[9000.0, 0], [-9000, 100]]), np.array([[1.0, 0.5], [0.9, 0.5], [0.8, 0.5]])
-    scores = query @ keys.T / np.sqrt(2)
-    with np.errstate(all="ignore"):
-        weights = _two(attend(query, keys, rng.normal(size=(2, 3, 1))))[1]
-        compare(weights, softmax(scores), "the weights of long queries", *overflown(scores))
+    cases = Cases()
+    long = np.array([[9000.0, 0], [-9000, 100]]), np.array([[1.0, 0.5], [0.9, 0.5], [0.8, 0.5]])
+    for query, keys in (long, *((np.array(table), np.eye(3) * 3**0.5) for table in LARGE)):
+        scores = query @ keys.T / np.sqrt(keys.shape[1])
+        with cases, np.errstate(all="ignore"):
+            weights = _two(attend(query, keys, rng.normal(size=(2, 3, 1))))[1]
+            compare(weights, softmax(scores), "the weights of long queries", *overflown(scores))
+    cases.tell()
 
 
 def _two(returned):
@@ -334,12 +354,20 @@ def auc(scores: np.ndarray, labels: np.ndarray, others: np.ndarray | None = None
 def judge_auc(auc_by_scenario):
     rng = np.random.default_rng(64)
     cases = Cases()
-    for sizes, levels in (((40, 12, 0, 9, 5), 9), ((6, 25, 14), 6), ((3, 30), 40)):
+    for sizes, levels, low, step in (
+        ((40, 12, 0, 9, 5), 9, 0, 1 / 13),
+        ((6, 25, 14), 6, 0, 0.1),
+        ((3, 30), 40, 0, 1 / 44),
+        ((20, 14, 0), 9, 0, 1 / 13),  # the last scenario has no rows yet
+        ((9, 16, 7, 0, 0), 9, -1, 0.25),
+        ((15, 12), 9, 0, 2.0**-30),  # as of a softmax over a million items
+        ((20, 15), 9, 1, 2.0**-19),  # of scores near 1, told apart in 32 bits
+    ):
+        scenario = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+        labels = (rng.random(len(scenario)) < np.where(scenario % 2, 0.7, 0.3)).astype(int)
+        labels[scenario == 3], labels[scenario == 4] = 1, 0  # of one class only
+        scores = low + step * np.round(rng.random(len(scenario)) * levels + labels + scenario % 2 * 2)
         with cases:
-            scenario = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
-            labels = (rng.random(len(scenario)) < np.where(scenario % 2, 0.7, 0.3)).astype(int)
-            labels[scenario == 3], labels[scenario == 4] = 1, 0  # of one class only
-            scores = np.round(rng.random(len(scenario)) * levels + labels + scenario % 2 * 2) / (levels + 4)
             _judge_auc(auc_by_scenario(scores, labels, scenario, len(sizes)), scores, labels, scenario, len(sizes))
     cases.tell()
 
@@ -358,6 +386,11 @@ def _judge_auc(returned, scores, labels, scenario, n):
         ranks = scores.argsort(kind="stable").argsort(kind="stable")
         return auc(ranks, labels)
 
+    def by_near(scores, labels):
+        gap = scores[labels == 1][:, None] - scores[labels == 0]
+        level = np.isclose(gap, 0, atol=1e-8 + 1e-5 * abs(scores).max(initial=0))
+        return np.mean(np.where(level, 0.5, gap > 0)) if gap.size else np.nan
+
     right = each(auc)
     known = ~np.isnan(right)
     compare(
@@ -367,6 +400,14 @@ def _judge_auc(returned, scores, labels, scenario, n):
         (each(lambda s, y: auc(s, y, tie=0)), "a tie counts nothing with you: it is half won, so count .5."),
         (each(lambda s, y: auc(s, y, tie=1)), "a tie counts as won with you, so that equal scores for all get 1."),
         (each(by_place), "you break ties by the place in the table: equal scores are a tie, and count one half."),
+        *(
+            (tied, "scores that differ by little are ties with you (rounded, np.isclose?): only equal ones are.")
+            for tied in (each(by_near), np.where(known, 0.5, np.nan))
+        ),
+        (
+            right[: scenario.max() + 1],
+            "the last scenarios have no rows here, and no place in your array: n_scenarios tells how many there are.",
+        ),
         (1 - right, "you count the pairs in the wrong order: the liked one should score higher."),
         (2 * right - 1, "that is Gini, 2 AUC - 1, where chance is 0: the AUC is the share of pairs won, chance is .5."),
         *(
@@ -419,6 +460,7 @@ def _judge_auc(returned, scores, labels, scenario, n):
         (1 - overall, "micro counts the pairs in the wrong order."),
         (auc(scores, labels, tie=0), "micro counts a tie as nothing: count one half, as in each scenario."),
         (auc(scores, labels, tie=1), "micro counts a tie as won: count one half, as in each scenario."),
+        (by_near(scores, labels), "micro takes scores that differ by little for ties: only equal ones are."),
         (by_place(scores, labels), "micro breaks ties by the place in the table: count one half, as in each scenario."),
     )
 
@@ -438,10 +480,16 @@ def _judge_auc(returned, scores, labels, scenario, n):
 def judge_shrinkage(new_scenario_weights):
     rng = np.random.default_rng(65)
     cases = Cases()
-    for sizes, strength in (((9, 4, 30), 6.0), ((12,), 20.0), ((7, 0, 5, 40), 0.5)):
+    for sizes, k, strength in (
+        ((9, 4, 30), 4, 6.0),
+        ((12,), 4, 20.0),
+        ((7, 0, 5, 40), 4, 0.5),
+        ((3, 1, 0), 6, 2.0),
+        ((20_000, 1), 2, 300.0),
+    ):
         with cases:
-            prior = rng.dirichlet(np.full(4, 3.0))
-            counts = np.array([rng.multinomial(size, rng.dirichlet(np.ones(4))) for size in sizes])
+            prior = rng.dirichlet(np.full(k, 3.0))
+            counts = np.array([rng.multinomial(size, rng.dirichlet(np.ones(k))) for size in sizes])
             counts = counts if len(sizes) > 1 else counts[0]
             _judge_shares(new_scenario_weights(counts, prior, strength), counts, prior, strength)
     cases.tell()

@@ -134,9 +134,16 @@ def judge_ranked(ranked_scores):
             wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
             wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
             _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
+    for ranked, wanted, k in (
+        (np.arange(12), np.array([5, 7]), 4),  # first hit beyond k
+        (np.arange(9), np.array([8, 30]), 3),
+        (np.array([4, 7, 2]), np.array([7, 20, 21, 22, 23]), 5),  # a list shorter than k and than what is wanted
+        (np.array([6, 1, 9, 3]), np.array([1, 9, 20, 21, 22, 23]), 8),
+        (np.array([5, 2, 8]), np.array([5]), 1),
+    ):
+        with cases:
+            _judge_ranked(ranked_scores(ranked, wanted, k), ranked, wanted, k)
     cases.tell()
-    ranked, wanted = np.arange(12), np.array([5, 7])  # first hit beyond k
-    _judge_ranked(ranked_scores(ranked, wanted, 4), ranked, wanted, 4)
 
 
 def _judge_ranked(returned, ranked, wanted, k):
@@ -166,7 +173,7 @@ def _judge_ranked(returned, ranked, wanted, k):
         (inverse, "you add 1 / place over all hits: only the first counts."),
         (inverse / max(found, 1), "you average over the hits: only the first counts."),
         (1 / hits[max(int(found) - 1, 0)], "that is the reciprocal rank of the last hit: take the first."),
-        (np.nan, "without a hit the reciprocal rank is 0, not NaN."),
+        (1 / hits[0] if found else np.nan, "without a hit the reciprocal rank is 0, not NaN."),
     )
     summed = (precision[:k] * hit).sum()
     compare(
@@ -176,12 +183,16 @@ def _judge_ranked(returned, ranked, wanted, k):
         (summed / max(found, 1), "you divide by the hits, so one hit on top is perfect: divide by min(k, wanted)."),
         (summed / k, "you divide by k, so a user who wants fewer can never get 1: divide by min(k, wanted)."),
         (summed / n, "you divide by all wanted: where more are wanted than k no list gets 1. Take min(k, wanted)."),
+        (
+            summed / min(len(hit), n),
+            "you divide by the places of a short list: by min(k, wanted), however short it is.",
+        ),
         (summed, "that is the sum of the precisions at the hits: divide by min(k, wanted)."),
         (precision[:k].mean(), "you average the precision over all places: only places with a hit count."),
         (precision[:k].sum() / best, "you add up the precision of all places: only places with a hit count."),
         *(((precision * every).sum() / m, "you go on behind k: only the first k places are shown.") for m in (n, best)),
         (inverse / best, "you average 1 / place: the precision at a hit is the number of hits so far, by place."),
-        (np.nan, "without a hit the average precision is 0, not NaN."),
+        (summed / best if found else np.nan, "without a hit the average precision is 0, not NaN."),
     )
     weight = 1 / np.log2(1 + np.arange(1, k + len(ranked) + n))
     gain = (hit * weight[: len(hit)]).sum()
@@ -199,6 +210,7 @@ def _judge_ranked(returned, ranked, wanted, k):
             gain / (weight[: int(found)].sum() or 1),
             "your ideal list holds only the hits found: it has min(k, wanted) of them.",
         ),
+        (gain / weight[: min(len(hit), n)].sum(), "your ideal list is as short as the given one: it has k places."),
         (gain / best, "you divide by the number of possible hits: each loses by its place in the ideal list, too."),
         (blunt, "you divide by log2(rank), so places 1 and 2 weigh the same: log2(1 + rank)."),
         (steep, "you discount by 1 / rank: NDCG discounts by 1 / log2(1 + rank)."),
@@ -223,24 +235,35 @@ def _judge_ranked(returned, ranked, wanted, k):
 def judge_rank(rank_among_unseen):
     rng = np.random.default_rng(85)
     cases = Cases()
-    for n, levels, n_seen, again in ((40, 9, 10, False), (30, 6, 12, True), (12, 4, 3, False), (15, 3, 0, False)):
+    for n, levels, n_seen, again, low, step in (
+        (40, 9, 10, False, 0, 1),
+        (30, 6, 12, True, 0, 1),
+        (12, 4, 3, False, 0, 1),
+        (15, 3, 0, False, 0, 1),
+        (22, 7, 4, False, 10, 0.25),  # within a few per cent of each other
+        (20, 5, 6, False, -300, 1),
+        (24, 7, 4, False, 0, 2.0**-30),  # as of a softmax over a million items
+        (18, 5, 3, False, 1, 2.0**-18),  # near 1, and told apart in 32 bits
+    ):
         with cases:
             scores = rng.integers(levels, size=n) - levels / 2
-            target = int(np.argsort(scores)[n // 2])
+            target = int(np.argsort(scores)[0 if n == 20 else n // 2])  # once of the lowest score
             seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
             scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
+            scores = low + step * scores
             if again:
                 seen[-1] = target
             _judge_rank(rank_among_unseen(scores, target, seen), scores, target, seen)
     cases.tell()
-    for value, where in ((np.nan, 2), (np.nan, 0), (np.inf, 0), (-np.inf, 1)):
+    places = "another item", "another item", "the target", "a seen item"
+    for value, where in ((np.nan, 2), (np.nan, 0), (np.inf, 0), (-np.inf, 1), (np.nan, 3), (np.inf, 3)):
         scores = np.array([0.3, 0.1, 0.9, 0.5])
         scores[where] = value
-        told = f"{value} as the score of {'the target' if where == 2 else 'another item'}"
+        told = f"{value} as the score of {places[where]}"
         try:
             rank = rank_among_unseen(scores, 2, np.array([3]))
         except Crashed as stop:
-            if str(stop).startswith("ValueError"):
+            if isinstance(stop.__cause__, ValueError):
                 continue
             raise Wrong(f"for {told} raise ValueError; yours stops with {stop}") from None
         raise Wrong(
@@ -260,6 +283,17 @@ def _judge_rank(got, scores, target, seen):
     order = sorted(candidates, key=lambda i: -scores[i])  # stable: ties stay in the order of their numbers
     upward = sorted(candidates, key=lambda i: scores[i])[::-1]
     masked, zeroed = scores.copy(), scores.copy()
+    half = rank()
+
+    def given(value):
+        """Scores in which what was seen has this one."""
+        changed = scores.copy()
+        changed[np.setdiff1d(seen, target)] = value
+        return changed
+
+    levelled, joined = (
+        np.where(np.isclose(scores, scores[target], rtol=rtol), scores[target], scores) for rtol in (1e-5, 0.05)
+    )
     masked[seen], zeroed[seen] = -np.inf, 0
     place = "you take the place in a sorted list, where ties fall by item number: count half of them."
     late = "a target that was seen before is masked with you: it is what the user took, so it competes."
@@ -268,16 +302,36 @@ def _judge_rank(got, scores, target, seen):
         rank(),
         "the rank",
         (rank(out=[]), "seen items compete with you, and take the first places: only unseen ones are candidates."),
+        *(
+            (value, "scores that differ by little are ties with you (rounded, np.isclose?): only equal ones are.")
+            for value in ((len(candidates) + 1) / 2, rank(scores=levelled))
+        ),
+        (rank(scores=joined), "scores within a few per cent of each other are ties with you: only equal ones are."),
         (rank(share=0), "ties are won by the target, so equal scores for all are perfect: count half of them."),
         (rank(share=1), "ties are lost by the target: count half of the items level with it."),
         (rank(own=1), "the target ties with itself and loses half a place: leave it out of the items level with it."),
         (rank() - 1, "your best rank is 0: ranks count from 1."),
         (len(candidates) + 1 - rank(), "you count from the bottom: the highest score has rank 1."),
+        *(
+            (rounded, "you round: half of an item that is level counts half a place.")
+            for rounded in (half // 1, -(-half // 1))
+        ),
+        (
+            rank(out=[], scores=given(scores.min())),
+            "seen items get the lowest score with you, and tie with a target there: take them out.",
+        ),
         (order.index(target) + 1, place),
         (upward.index(target) + 1, place),
         (rank(scores=masked), late),
         (rank(out=[], scores=masked), late),
         (rank(out=[], scores=zeroed), "seen items get score 0 with you, which beats a negative one: take them out."),
+        *(
+            (
+                rank(out=[], scores=given(value)),
+                "seen items get a score with you that low ones do not reach: take them out.",
+            )
+            for value in (-1, -10, -100)
+        ),
         (rank(target=target - 1), "you rank the item before the target: items count from 0 here."),
         (rank(out=seen - 1), "you take out the items before the seen ones: items count from 0 here."),
     )
@@ -310,7 +364,7 @@ def judge_sampled(sampled_hit_rate):
     cases = Cases()
     for n, drawn, k in ((40, 10, 3), (25, 18, 4), (120, 30, 1), (30, 29, 5), (60, 4, 6)):
         with cases:
-            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n in (40, 25)), k, k + 1])
+            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n != 30), k, k + 1])
             full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
             right = fewer(better, others, drawn, k)
             each = [fewer(np.array([rank]), others, drawn, k) for rank in better]
@@ -375,6 +429,7 @@ def judge_encode(encode):
     for rows, n, damping in ((40, 6, 2.0), (60, 12, 5.0), (30, 9, 0.5)):
         with cases:
             groups = rng.integers(n - 2, size=rows)
+            groups[groups == 1] = 0  # a number that no group has
             labels = (rng.random(rows) < 0.2 + 0.6 * groups / n).astype(int)
             train = rng.random(rows) < 0.7
             groups[:3], labels[:3], train[:3] = (n - 2, n - 1, n - 1), (1, 1, 0), (True, False, False)
@@ -553,10 +608,12 @@ def _judge_users(got, d, effect):
 def judge_policy(policy_value):
     rng = np.random.default_rng(77)
     cases = Cases()
-    for rows, clip in ((50, 2.0), (30, None), (40, 1.2), (60, 50.0)):
+    for rows, clip in ((50, 2.0), (30, None), (40, 1.2), (60, 50.0), (45, 0.6)):
         with cases:
             logged, wanted = rng.uniform(0.05, 0.9, size=(2, rows))
             rewards = np.where(rng.random(rows) < 0.4, np.round(rng.gamma(2.0, 2.0, rows), 1), 0.0)
+            if clip == 1.2:  # what is never wanted, and what costs
+                wanted[:5], rewards[3:8] = 0, -1.5
             arguments = (rewards, logged, wanted) if clip is None else (rewards, logged, wanted, clip)
             _judge_policy(policy_value(*arguments), *arguments)
     cases.tell()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from recsys_helpers.checks.cases import Cases, compare
-from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, describe, exercise
+from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, describe, exercise, numbers
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -32,6 +32,17 @@ def wrong_scales(parts: np.ndarray):
     yield (parts - low) / np.ptp(parts, axis=0), "you stretch each part to 0..1: one outlier then squeezes the others."
     yield (parts - middle) / spread**2, "you divide by the variance: divide by its root, the standard deviation."
     yield (parts - middle) / parts.std(axis=0, ddof=1), "you divide by n - 1: these are all candidates, so divide by n."
+    for small in (1e-3, 1e-6, 1e-8, 1e-9, 1e-12):
+        yield (
+            (parts - middle) / (spread + small),
+            "you add a small number to the deviation, so that parts of small numbers lose weight: ask whether one is "
+            "constant.",
+        )
+    for constant in (np.isclose(spread, 0), np.isclose(parts.max(axis=0), low), spread < 1e-8, spread < 1e-6):
+        yield (
+            (parts - middle) / np.where(constant, np.inf, spread),
+            "a part of small numbers, or of numbers near each other, passes for constant: compare max with min.",
+        )
     ranks = parts.argsort(axis=0).argsort(axis=0)
     yield ranks, "you took ranks: they forget by how much one candidate is ahead."
     for scaled in (ranks / (len(parts) - 1), (ranks + 1) / len(parts), standardised(ranks)):
@@ -58,6 +69,22 @@ def two(returned):
     return scores, contributions
 
 
+def _requests():
+    """Raw scores and gates: parts of all sizes, of small numbers, and of numbers near each other."""
+    rng = np.random.default_rng(81)
+    for candidates, parts in ((5, 3), (4, 4), (9, 2)):
+        raw = rng.normal(size=(candidates, parts)) * 10.0 ** rng.integers(-1, 3, parts) + rng.normal(size=parts) * 5
+        yield raw, rng.normal(size=parts) * 1.5
+    for candidates, size in ((6, 1e-4), (7, 4e-9)):  # as of a softmax over few items, and over many
+        yield rng.normal(size=(candidates, 3)) * [1, size, 30], rng.normal(size=3)
+    for gate in ([0.5, 0.2], [-0.5, 1.0]):
+        step = 2.0**-17  # 8 numbers that 32 bits tell apart, as they do their mean
+        yield (
+            np.stack([rng.normal(size=8), 1 + step * rng.permutation([0, 0, 0, 1, 1, 1, 1, 0])], axis=1),
+            np.array(gate),
+        )
+
+
 @exercise(
     "08.1",
     "A score and its reasons",
@@ -73,10 +100,8 @@ def two(returned):
 def judge_contributions(contributions):
     rng = np.random.default_rng(81)
     cases = Cases()
-    for candidates, parts in ((5, 3), (4, 4), (9, 2)):
+    for raw, gate in _requests():
         with cases:
-            raw = rng.normal(size=(candidates, parts)) * 10.0 ** rng.integers(-1, 3, parts) + rng.normal(size=parts) * 5
-            gate = rng.normal(size=parts) * 1.5
             z, weights = standardised(raw), softmax(gate)
             right, (scores, each) = z * weights, two(contributions(raw, gate))
             compare(
@@ -120,10 +145,29 @@ def judge_contributions(contributions):
         (shared, "you share a constant part's weight out among the others: the gate's weights stay as they are."),
         ((z * softmax(gate))[:, moving == 1], "a constant part is left out: keep its column, full of zeros."),
     )
-    raw, gate = raw[:, [0, 3, 0]], np.array([1000.0, 999.0, -1000.0])
-    right, what = standardised(raw) * softmax(gate), "the contributions with logits near 1000"
-    naive = raw * [np.nan, np.nan, 0], "large logits overflow: take their maximum off before np.exp."
-    compare(two(contributions(raw, gate))[1], right, what, naive)
+    raw, cases = raw[:, [0, 3, 0]], Cases()
+    for logits in ([1000.0, 999.0, -1000.0], [3000.0, 0.0, 0.0], [2000.0, 2000.0, -3000.0]):
+        gate = np.array(logits)
+        with cases, np.errstate(all="ignore"):
+            naive, mean, middle = (np.exp(gate - shift) for shift in (0, gate.mean(), np.median(gate)))
+            compare(
+                two(contributions(raw, gate))[1],
+                standardised(raw) * softmax(gate),
+                "the contributions with logits near 1000",
+                (
+                    standardised(raw) * (mean / mean.sum()),
+                    "you take off the mean, and a logit far above it still overflows: take off the maximum.",
+                ),
+                (
+                    standardised(raw) * (middle / middle.sum()),
+                    "you take off the median, and a logit far above it still overflows: take off the maximum.",
+                ),
+                (
+                    standardised(raw) * (naive / naive.sum()),
+                    "large logits overflow: take their maximum off before np.exp.",
+                ),
+            )
+    cases.tell()
 
 
 def unseen(fast: np.ndarray, seen, hidden: float = -np.inf) -> np.ndarray:
@@ -142,11 +186,21 @@ def shares(fast: np.ndarray, targets: np.ndarray, seen, n: int) -> tuple[float, 
     reach, everybody = np.array(list(map(unseen, fast, seen))), np.unique(np.concatenate(seen))
     together = np.array([unseen(row, everybody[everybody != t]) for row, t in zip(fast, targets, strict=True)])
 
+    def masked(value):
+        return np.array([unseen(row, known, value) for row, known in zip(fast, seen, strict=True)])
+
     def found(scores, n):
         return np.array([target in best(row, n) for row, target in zip(scores, targets, strict=True)])
 
     return (right := found(reach, n).mean()), [
         (found(fast, n).mean(), "the recall lets seen items take places among the n: mask them first, in each row."),
+        *(
+            (
+                found(masked(value), n).mean(),
+                "the recall gives masked items a score that lower ones do not reach: mask with -inf.",
+            )
+            for value in (0, -1000, np.inf)
+        ),
         (found(together, n).mean(), "the recall masks what anybody has seen: each user's row has its own."),
         (found(reach, n).sum(), "that counts the users whose target is found: their share is asked."),
         (right * 100, "that is in per cent: give a share from 0 to 1."),
@@ -172,10 +226,20 @@ def shares(fast: np.ndarray, targets: np.ndarray, seen, n: int) -> tuple[float, 
 def judge_stages(two_stage, candidate_recall):
     rng = np.random.default_rng(82)
     cases = Cases()
-    for items, n, k, known in ((40, 12, 5, 6), (25, 6, 6, 4), (15, 5, 1, 0), (12, 7, 4, 5)):
+    for items, n, k, known in (
+        (40, 12, 5, 6),
+        (25, 6, 6, 4),
+        (15, 5, 1, 0),
+        (12, 7, 4, 5),
+        (10, 6, 6, 4),
+        (9, 7, 7, 2),
+    ):
         with cases:
             fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
-            seen = rng.choice(items, known, replace=False)
+            fast -= 300 * (items == 25)
+            if n == k and n + known == items:  # all that is unseen is shown, the last item as the last of stage 1
+                fast[[fast.argmin(), -1]] = fast[[-1, fast.argmin()]]
+            seen = rng.choice(items - 1, known, replace=False)
             slow[seen[:2]] += items  # what one took before would come high again
             right = best(unseen(fast, seen), n)
             order, late, zero = right[best(slow[right], n)], best(fast, n), unseen(fast, seen, 0)
@@ -198,7 +262,7 @@ def judge_stages(two_stage, candidate_recall):
                 ),
                 (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
                 (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
-                (by_slow(right[:k], n), "n and k are swapped: n candidates come from stage 1, k of them are shown."),
+                (by_slow(right[:k], n), "only k candidates come from stage 1: n of them, of which k are shown."),
                 (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
                 (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
                 (order[:k][::-1], "these are the right items, the best last: the best comes first."),
@@ -213,16 +277,37 @@ def judge_stages(two_stage, candidate_recall):
                     right[best((fast * slow)[right], k)],
                     "you order by the product of both, where two bad scores make a good one.",
                 ),
+                *(
+                    (
+                        by_slow(np.append(right[:-1], item)) if n + known == items else order[:k],
+                        "a masked item has the lowest score, and ties with the last unseen one: mask with -inf.",
+                    )
+                    for item in seen
+                ),
                 (
                     by_slow(best(zero, n)),
                     "a masked item has score 0, which beats every negative score: mask with -inf.",
                 ),
+                *(
+                    (
+                        by_slow(best(unseen(fast, seen, value), n)),
+                        "masked items come first with you, since all scores can be lower: mask with -inf.",
+                    )
+                    for value in (-1, -10, -100)
+                ),
             )
     cases.tell()
     cases = Cases()
-    for users, items, n in ((40, 30, 6), (25, 50, 10), (60, 12, 3)):
+    for users, items, n, low, step in (
+        (40, 30, 6, 0, 1),
+        (25, 50, 10, 0, 1),
+        (60, 12, 3, 0, 1),
+        (30, 20, 5, -30, 1),
+        (35, 15, 4, -3000, 1),
+        (50, 18, 6, 0, 1e4),
+    ):
         with cases:
-            fast = rng.normal(size=(users, items))
+            fast = low + step * rng.normal(size=(users, items))
             picks = [rng.permutation(best(row, 2 * n))[: rng.integers(2, n + 2)] for row in fast]
             targets, seen = np.array([row[0] for row in picks]), [row[1:] for row in picks]
             recall, mistakes = shares(fast, targets, seen, n)
@@ -245,11 +330,15 @@ def weighed(closeness: np.ndarray, weights: np.ndarray, vectors: np.ndarray, n: 
 def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: int):
     """The places where mistakes put a new film, each with its message."""
     cosine, product = cosines(text, texts), texts @ text
+    level = np.where((texts.sum(axis=1) == 0) | (text.sum() == 0), 0, cosine)
+    raised = product / (np.linalg.norm(texts, axis=1) * np.linalg.norm(text) + 1e-6)
     near, right = best(cosine, n), weighed(cosine, cosine, vectors, n)
     own, signed = np.maximum(cosine[near], 0), cosine[near] @ vectors[near]
     for closeness, weights, message in (
         (product, product, "you compare by dot product: a long text is then near everything. Take cosines."),
         (product, cosine, "the nearest are chosen by dot product, where long texts win: choose by cosine."),
+        (level, level, "a text whose entries sum to 0 is not blank: only one of zeros has cosine 0."),
+        (raised, raised, "you add a small number to the lengths, so that short texts count less: only 0 needs care."),
         (cosine, product, "you weigh by dot products, so that a long text counts more: weigh by cosines."),
         (cosine, cosine**0, "all neighbours weigh the same: weigh each by its cosine."),
         (cosine, np.exp(cosine), "you weigh by a softmax: it believes even those that are not alike."),
@@ -271,10 +360,9 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
     yield weighed(cosine, cosine, texts, n), "you mix texts: the film needs a place among the vectors, as users have."
     yield right / (np.linalg.norm(right) or 1), "you make its length 1: lengths are part of the space, leave it."
     yield own[:, None] * vectors[near], "the weighing is done; now add up over the films, axis 0."
-    if texts.shape == vectors.shape:
-        other = cosines(text, vectors)
-        yield weighed(other, other, vectors, n), "you compare a text with vectors: those are two spaces. Compare texts."
-        yield weighed(other, cosine, vectors, n), "the nearest are chosen by vectors: the new film is not among them."
+    other = cosines(text, vectors) if texts.shape == vectors.shape else cosine
+    yield weighed(other, other, vectors, n), "you compare a text with vectors: those are two spaces. Compare texts."
+    yield weighed(other, cosine, vectors, n), "the nearest are chosen by vectors: the new film is not among them."
 
 
 @exercise(
@@ -301,6 +389,16 @@ def judge_cold(cold_vector):
             vectors = rng.normal(size=(films, width))
             cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, n)
             compare(cold_vector(text, texts, vectors, n), weighed(cosine, cosine, vectors, n), "the vector", *mistakes)
+    for text, texts in (
+        ([2.0, 0.0, 1.0], [[1.0, -1, 0], [2, 1, 1], [3, -4, 1], [0, 2, 1]]),  # some sum to 0
+        ([1.0, -1.0], [[2.0, 1], [3, -3], [1, 0]]),
+        ([1.0, 2.0], [[1e-3, 0], [2, 2], [0, 3], [4e-4, 5e-4]]),  # some are short
+        ([3.0, 1.0], [[2e-3, 1e-3], [1, 3], [-1, 1]]),
+    ):
+        with cases:
+            text, texts, vectors = np.array(text), np.array(texts), rng.normal(size=(len(texts), 3))
+            cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, 2)
+            compare(cold_vector(text, texts, vectors, 2), weighed(cosine, cosine, vectors, 2), "the vector", *mistakes)
     cases.tell()
     text, texts = np.array([2.0, 1.0, 0.0]), np.array([[0.0, 0, 0], [1, 0, 0], [-1, 0, 1], [0, 0.2, 0.1]])
     vectors = rng.normal(size=(4, 3)) + 1
@@ -321,13 +419,23 @@ def judge_cold(cold_vector):
 WORDS = {"question": 4, "change": 2, "protocol": 3}
 FIGURES = ("model value", "baseline value")
 CONCLUSIONS = ("better", "worse", "no difference shown")
+ONE_SEED = (  # as a protocol may admit it
+    r"\b(one|single|1)\b[ -]([a-z]+ ){0,2}(seed|run)\b",
+    r"\bseed \d+ (only|alone)\b|\bseeds?: (one|1)\b",
+    r"(一|单|1)\s*个?[^，。；,;]{0,6}种子",
+    r"种子[^，。；,;]{0,4}(一|1)\s*个",
+)
 ROUNDING = 2e-4  # of figures given to four digits
 
 
 def figure(value, what: str) -> float:
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and np.isfinite(value):
-        return float(value)
-    raise Wrong(f"{what} should be a number; you gave {describe(value)}.")
+    try:
+        array = numbers(value, what)  # of whichever library
+    except Wrong:
+        array = np.array(np.nan)
+    if array.ndim or isinstance(value, bool) or not np.isfinite(array):
+        raise Wrong(f"{what} should be a number; you gave {describe(value)}.")
+    return float(array)
 
 
 def words(text: str) -> int:
@@ -380,9 +488,12 @@ def gain_faults(model: float, baseline: float, gain: float, low: float, high: fl
         yield True, f"the gain is not the difference: {model:g} - {baseline:g} is {right:.4f}, you say {gain:g}."
     yield low > high, f"the interval is the wrong way round: its low end {low:g} is above its high end {high:g}."
     yield low == high and (low or right), "the interval has no width, but with other users the gain would be another."
+    around = abs(low + high) <= ROUNDING and abs(gain) > max(ROUNDING, high / 4)
     if not low - ROUNDING <= gain <= high + ROUNDING:
         yield low <= model <= high, "the interval is that of the model's value: give that of the difference."
-        yield abs(low + high) <= ROUNDING, "the interval lies around 0: give the gain minus and plus its half width."
+    yield low <= -1 or high >= 1, "shares from 0 to 1 differ by less than 1 on average: the interval goes too far."
+    yield around, "the interval lies around 0: give the gain minus and plus its half width."
+    if not low - ROUNDING <= gain <= high + ROUNDING:
         yield True, f"the interval from {low:g} to {high:g} does not hold the gain {gain:g}: of the same users?"
 
 
@@ -396,7 +507,7 @@ def seed_faults(seeds, protocol: str):
     yield not ran, "'seeds' is empty: list the seeds that you ran, or say 'nothing random' if nothing is drawn."
     yield any(seed % 1 for seed in ran), "a seed is a whole number: list the seeds that you ran."
     yield len(set(ran)) < len(ran), "one seed is listed more than once: the same seed gives the same run again."
-    admitted = len(ran) > 1 or "one seed" in protocol or re.search("(一|1)\\s*个?(随机)?种子", protocol)
+    admitted = len(ran) > 1 or any(re.search(pattern, protocol) for pattern in ONE_SEED)
     yield not admitted, "one run cannot tell luck from gain: run more seeds, or admit 'one seed' in the protocol."
 
 

@@ -52,6 +52,9 @@ def epoch_faults(batches: list[np.ndarray], lengths: np.ndarray, boundaries: lis
     yield moved, "a row as long as a boundary stands in the next bucket: length <= boundary."
     yield mixed, "a batch mixes buckets, so its short rows are padded to the long ones: one bucket each."
     yield sizes.max() > size, f"a batch has more than batch_size = {size} rows."
+    short = np.bincount([own[batch[0]] for batch in batches if len(batch) < size], minlength=1)
+    even = len(batches) == needed and short.max() > 1
+    yield even, "a bucket's batches are made alike, and several are not full: only its last one may be smaller."
     yield len(batches) > needed, f"{needed} batches are enough: only the last one of a bucket may be smaller."
 
 
@@ -77,7 +80,8 @@ def order_faults(epochs: list[list[np.ndarray]], lengths: np.ndarray, boundaries
 
 def padding_mistakes(lengths: np.ndarray, batches: list[np.ndarray], boundaries: list[int]):
     """The share of padding, first of all right, then as mistakes have it, each with its message."""
-    ends, sizes, real = np.array(boundaries), np.array(list(map(len, batches))), lengths.sum()
+    ends, sizes = np.array(boundaries), np.array(list(map(len, batches)))
+    real = sum(lengths[batch].sum() for batch in batches)  # a row that is in none of them does not count
     longest = np.array([lengths[batch].max() for batch in batches])
     widths, own = (ends[np.searchsorted(ends, x)] for x in (longest, lengths))
     later = ends[np.minimum(np.searchsorted(ends, longest, side="right"), len(ends) - 1)]
@@ -85,6 +89,10 @@ def padding_mistakes(lengths: np.ndarray, batches: list[np.ndarray], boundaries:
     each = np.array([1 - lengths[batch].mean() / width for batch, width in zip(batches, widths, strict=True)])
     padded = np.repeat(widths, sizes) > lengths[np.concatenate(batches)]
     yield padding / total, ""
+    yield (
+        1 - lengths.sum() / total,
+        "you add up the lengths of all rows: only those in the given batches are real positions.",
+    )
     yield real / total, "that is the share of real positions: the share of padding is the rest."
     yield 1 - real / (ends[-1] * sizes.sum()), "every batch is padded to the last boundary: its own is enough."
     yield (
@@ -96,7 +104,7 @@ def padding_mistakes(lengths: np.ndarray, batches: list[np.ndarray], boundaries:
     yield padding / real, "you divide by the real positions: divide by all positions, padding included."
     yield padding, "that counts the padding: divide it by the number of all positions."
     yield 100 * padding / total, "that is in per cent: give a share from 0 to 1."
-    yield 1 - real / own.sum(), "you pad each row by itself: a batch is as wide as its longest row asks."
+    yield 1 - lengths.sum() / own.sum(), "you pad each row by itself: a batch is as wide as its longest row asks."
     yield 1 - real / (later @ sizes), "a row as long as a boundary fits into it: length <= boundary."
     yield padded.mean(), "you count the rows that have padding: count the positions that are padding."
 
@@ -136,7 +144,7 @@ def judge_buckets(buckets, padded_share):
             tell(order_faults(epochs, lengths, boundaries))
             own = np.searchsorted(boundaries, lengths)
             sorted_out = [batch for b in np.unique(own) for batch in cut(np.flatnonzero(own == b), size)]
-            for batches in (cut(rng.permutation(len(lengths)), size), sorted_out, sorted_out[::-1]):
+            for batches in (cut(rng.permutation(len(lengths)), size), sorted_out, sorted_out[::-1], sorted_out[1::2]):
                 (right, _), *mistakes = padding_mistakes(lengths, batches, boundaries)
                 compare(padded_share(lengths, batches, boundaries), right, "the share of padding", *mistakes)
     cases.tell()
@@ -192,16 +200,24 @@ def judge_combined(combined_gradient):
         (right * np.nan, "an empty micro-batch has the mean 0 / 0, and 0 * NaN is NaN: leave it out."),
         (plain, "the empty micro-batches count as gradients of 0: they have no say."),
     )
-    each[0, 1] = np.nan
-    hidden, right = counts @ np.nan_to_num(each) / 8, counts[::2] @ each[::2] / 8
-    compare(
-        combined_gradient(each, counts),
-        right,
-        "the gradient with a NaN at a real position",
-        (hidden, "the NaN of a real position is made 0: it has to stay, so that the step can be skipped."),
-        (each[2], "a micro-batch is left out for a NaN of real positions, which has to stay: ask for its count."),
-        (right * np.nan, "one parameter's NaN spoils the others here: each parameter has a sum of its own."),
-    )
+    cases = Cases()
+    for row, spoiled in ((0, 1), (2, 0), (2, slice(None))):
+        lost = each.copy()
+        lost[row, spoiled] = np.nan
+        hidden, right = counts @ np.nan_to_num(lost) / 8, counts[::2] @ lost[::2] / 8
+        with cases:
+            compare(
+                combined_gradient(lost, counts),
+                right,
+                "the gradient with a NaN at a real position",
+                (hidden, "the NaN of a real position is made 0: it has to stay, so that the step can be skipped."),
+                (
+                    lost[2 - row],
+                    "a micro-batch is left out for a NaN of real positions, which has to stay: ask for its count.",
+                ),
+                (right * np.nan, "one parameter's NaN spoils the others here: each parameter has a sum of its own."),
+            )
+    cases.tell()
 
 
 def three(returned) -> tuple:
@@ -240,7 +256,16 @@ SPOILED = (
 def judge_unscale(unscale):
     rng = np.random.default_rng(93)
     cases = Cases()
-    for scale, before, patience in ((2.0**10, 1, 5), (2.0**16, 3, 4), (8.0, 0, 1), (2.0**15, 1997, 2000)):
+    for scale, before, patience in (
+        (2.0**10, 1, 5),
+        (2.0**16, 3, 4),
+        (8.0, 0, 1),
+        (2.0**15, 1997, 2000),
+        (2.0**24, 1, 2),
+        (2.0**30, 5, 6),
+        (0.25, 2, 3),
+        (2.0**-3, 0, 9),
+    ):
         with cases:
             gradients = (rng.normal(size=6) * 10.0 ** np.arange(-3, 3)).astype("float16")
             exact, grows = gradients.astype(float), before + 1 == patience
@@ -262,17 +287,38 @@ def judge_unscale(unscale):
                 state,
                 (2 * scale, 0) if grows else (scale, before + 1),
                 "the scale and the number of good steps",
-                ((before + 1, scale), "scale and number of good steps are swapped: return the scale first."),
                 (
-                    (scale, before + 1 if grows else before),
-                    "the scale never grows: count this step, and double in time.",
+                    (0, 2 * scale) if grows else (before + 1, scale),
+                    "scale and number of good steps are swapped: return the scale first.",
                 ),
-                ((2 * scale, before + 1), "the scale doubles and the count goes on: it starts again from 0."),
+                *(
+                    (state, "the scale never grows: count this step, and double in time.")
+                    for state in ((scale, before + grows), (2 * scale, 0) if grows else (scale, before))
+                ),
+                *(
+                    (
+                        (min(2 * scale, most), 0) if grows else (min(scale, most), before + 1),
+                        "the scale stops growing at some size: an overflow is what brings it down, and nothing else.",
+                    )
+                    for most in (2.0**15, 2.0**16, 2.0**24)
+                ),
+                (
+                    (scale + scale * grows, 0),
+                    "the count starts again, and the scale did not change: only a change starts it again.",
+                ),
+                (
+                    (scale + scale * grows, before + 1),
+                    "the scale doubles and the count goes on: it starts again from 0.",
+                ),
                 ((2 * scale, 0), "the scale doubles too soon: it takes `patience` good steps in a row."),
-                ((scale, 0), "the count starts again, and the scale did not change: only a change starts it again."),
-                ((scale / 2, 0), "the scale is halved after a good step: only after one that is skipped."),
+                (
+                    (2 * scale if grows else scale / 2, 0),
+                    "the scale is halved after a good step: only after one that is skipped.",
+                ),
             )
     cases.tell()
+    if three(unscale(np.zeros(4, "float16"), 64.0, 3, 9))[0] is None:
+        raise Wrong("a step whose gradients are all 0 is a good one: skip only what is not finite.")
     if three(unscale(np.full(4, -60000, "float16"), 4.0, 0, 9))[0] is None:
         raise Wrong("a good step is skipped: in 16 bits the sum or square of finite values overflows. Ask each value.")
     for values, passes in SPOILED:
@@ -294,6 +340,11 @@ def judge_unscale(unscale):
             ((32, 3), "the count goes on after an overflow, and the scale soon grows back: start it again from 0."),
             ((32, 4), "a skipped step is counted as a good one: the count starts again from 0."),
         )
+    for scale in (2.0, 1.0, 0.125):
+        _, state = three(unscale(np.array([np.inf, 1.0], "float16"), scale, 3, 4))
+        floor = "the scale stops falling at some size: gradients that overflow there need a smaller one."
+        what = "the scale and the number of good steps after a small scale overflowed"
+        compare(state, (scale / 2, 0), what, *(((low, 0), floor) for low in (scale, 1)))
 
 
 log_sum = np.logaddexp.reduce  # whatever the size of the logits
@@ -459,24 +510,28 @@ def memory_mistakes(items, width, blocks, heads, batch, length, size=4) -> dict[
     ),
 )
 def judge_memory(step_memory, largest_batch):
-    for case in ((9, 6, 5, 3, 11, 7), (50, 6, 3, 2, 5, 7, 2)):
-        given = step_memory(*case)
-        if not isinstance(given, Mapping) or set(given) != set(PARTS):
-            raise Wrong(f"return a dict with the keys {', '.join(map(repr, PARTS))}.")
-        for part, (right, *mistakes) in memory_mistakes(*case).items():
-            compare(given[part], right, f"the bytes of {part!r}", *mistakes)
+    cases = Cases()
+    for case in ((9, 6, 5, 3, 11, 7), (50, 8, 3, 2, 5, 4, 2), (20, 10, 2, 5, 3, 9, 1)):
+        with cases:
+            given = step_memory(*case)
+            if not isinstance(given, Mapping) or set(given) != set(PARTS):
+                raise Wrong(f"return a dict with the keys {', '.join(map(repr, PARTS))}.")
+            for part, (right, *mistakes) in memory_mistakes(*case).items():
+                compare(given[part], right, f"the bytes of {part!r}", *mistakes)
+    cases.tell()
     cases = Cases()
     for model, rest in (((40, 8, 1, 2), (6,)), ((500, 4, 3, 2), (9, 2))):
         with cases:
             table = memory_mistakes(*model, 1, *rest)
             *held, attention, logits = (right for right, *_ in table.values())
             fixed, each = sum(held), attention + logits
-            for rows, more in ((7, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
+            for rows, more in ((7, 0), (300, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
                 budget = int(fixed + rows * each + more)
                 compare(
                     largest_batch(budget, *model, *rest),
                     rows,
                     "the largest batch",
+                    (max(rows, 1), "no batch is below 1 with you: if not even one row fits, the answer is 0."),
                     (
                         budget // each,
                         "weights, gradients and moments need room before the first row does: subtract them.",

@@ -46,6 +46,11 @@ def user_unguarded(interest, contents):
     return unit(contents) @ (interest / np.linalg.norm(interest))
 
 
+def zero_sum_is_empty(u, c):
+    empty = (c.sum(1) == 0) | (u.sum() == 0)
+    return np.where(empty, 0, match(u, c))
+
+
 RIGHT["05.1"] = [
     (match,),
     (match_with_loops,),
@@ -79,6 +84,9 @@ WRONG["05.1"] = [
     ((lambda u, c: np.where(c.any(1), match(u, c), 1),), "score is 0, not 1"),
     ((lambda u, c: match(u, c[c.any(1)]),), "you left out the item"),
     ((user_unguarded,), "where the user is all 0"),
+    ((zero_sum_is_empty,), "sum to 0 still points somewhere"),
+    ((lambda u, c: c @ u / (np.linalg.norm(c, axis=1) * np.linalg.norm(u) + 1e-6),), "a small number to the lengths"),
+    ((lambda u, c: np.where(np.isclose(match(u, c), 0, atol=0.3), 0, match(u, c)),), "is expected at position"),
 ]
 
 # --- 05.2 the map ---------------------------------------------------------------------------------------------------
@@ -211,6 +219,32 @@ def undivided(S, T, epsilon):
     return (S - S.mean(0)) @ symmetric(C, D) + T.mean(0)
 
 
+def pseudo_inverse(S, T, epsilon):
+    def root(C, p):
+        values, vectors = np.linalg.eigh(C)
+        return vectors * np.maximum(values, 1e-12) ** p @ vectors.T
+
+    return (S - S.mean(0)) @ root(cov(S), -0.5) @ root(cov(T), 0.5) + T.mean(0)
+
+
+def with_epsilon(of_source, of_target):
+    """Aligned with an epsilon for each domain, made of that given."""
+
+    def align(S, T, epsilon):
+        C, D = cov(S) + of_source(epsilon) * np.eye(S.shape[1]), cov(T) + of_target(epsilon) * np.eye(S.shape[1])
+        return (S - S.mean(0)) @ symmetric(C, D) + T.mean(0)
+
+    return (align,)
+
+
+def floored(S, T, epsilon):
+    def root(C, p):
+        values, vectors = np.linalg.eigh(C)
+        return vectors * np.maximum(values, epsilon) ** p @ vectors.T
+
+    return (S - S.mean(0)) @ root(cov(S), -0.5) @ root(cov(T), 0.5) + T.mean(0)
+
+
 RIGHT["05.3"] = [moved(symmetric), moved(triangular), moved(by_components), (align_with_loops,), (align_tensor,)]
 WRONG["05.3"] = [
     (moved(lambda C, D: np.eye(len(C))), "only the mean was moved"),
@@ -241,6 +275,12 @@ WRONG["05.3"] = [
     ((lambda S, T, e: moved(symmetric)[0](S, T, -e),), "are not finite"),
     (moved(lambda C, D: -symmetric(C, D)), "is mirrored"),
     (moved(lambda C, D: 1.1 * symmetric(C, D)), "the covariance: "),
+    ((pseudo_inverse,), "`epsilon` makes no difference"),
+    (with_epsilon(lambda e: e, lambda e: 0 if e > 1e-3 else e), "on the source's diagonal only"),
+    (with_epsilon(lambda e: e**2 if e < 1e-3 else 2 * e, lambda e: e), "the matrix is another"),
+    (with_epsilon(lambda e: 0 if e > 1e-3 else e, lambda e: e), "on the target's diagonal only"),
+    ((floored,), "the least variance with you"),
+    ((lambda S, T, e: moved(symmetric)[0](S, T, e) * (np.nan if e > 1e-3 else 1),), "are missing or not finite"),
 ]
 
 # --- 05.4 fuse ------------------------------------------------------------------------------------------------------
@@ -413,8 +453,31 @@ def asserted_gain(t, b, o, draws, rng):
     return gain()(t, b, o, draws, rng)
 
 
+def normal_gain(t, b, o, draws, rng):
+    refuse_no_gain(b, o)
+    drawn = rng.integers(len(t), size=(draws, len(t)))
+    ratios = ratio(t[drawn], b[drawn], o[drawn])
+    return ratio(t, b, o), ratios.mean() - 1.96 * ratios.std(), ratios.mean() + 1.96 * ratios.std()
+
+
+def reversed_gain(t, b, o, draws, rng):
+    share, low, high = gain()(t, b, o, draws, rng)
+    return share, 2 * share - high, 2 * share - low
+
+
+class NoGain(ValueError):
+    """A refusal of one's own is a ValueError, too."""
+
+
+def refused_by_name(t, b, o, draws, rng):
+    if o.mean() <= b.mean():
+        raise NoGain
+    return gain()(t, b, o, draws, rng)
+
+
 RIGHT["05.5"] = [
     (gain(),),
+    (refused_by_name,),
     (gain_with_loops,),
     (gain_by_counts,),
     (lambda t, b, o, draws, rng: list(gain()(t, b, o, draws, rng)),),
@@ -455,6 +518,8 @@ WRONG["05.5"] = [
     ((unguarded_gain,), "an oracle worse than the baseline leaves"),
     ((unguarded_at_zero,), "an oracle equal to the baseline leaves"),
     ((asserted_gain,), "yours stops with AssertionError"),
+    ((normal_gain,), "a normal curve over the ratios"),
+    ((reversed_gain,), "turn the quantiles round"),
 ]
 
 # --- 05.6 an experiment ---------------------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ def by_sum(powers):
     return powers / powers.sum(-1, keepdims=True)
 
 
+def once_unweighted(outputs, gates, scenario):
+    """On one data set it gives what a mistake would, on the others what is right: that names no mistake."""
+    return outputs.sum(1) if len(outputs) == 1 else mixture(outputs, gates, scenario)
+
+
 RIGHT["06.1"] = [(mixture,), (mixture_with_loops,), (mixture_by_scenario,), (mixture_by_one_hot,)]
 WRONG["06.1"] = [
     (gated(lambda g, s: softmax(g, axis=0)[s]), "sum to 1 across scenarios"),
@@ -79,6 +84,10 @@ WRONG["06.1"] = [
     (gated(lambda g, s: by_sum(np.exp(g[s]))), "large logits overflow"),
     (gated(lambda g, s: by_sum(np.exp(g[s] - g[s].max()))), "one maximum for all rows"),
     (gated(lambda g, s: by_sum(np.exp(g[s] - g[s].min(1, keepdims=True)))), "take off the minimum"),
+    (gated(lambda g, s: by_sum(np.exp(g[s] - g[s].mean(1, keepdims=True)))), "take off the mean"),
+    (gated(lambda g, s: by_sum(np.exp(g[s] - np.median(g[s], 1, keepdims=True)))), "take off the median"),
+    (gated(lambda g, s: by_sum(np.exp(np.clip(g[s], -700, 700)))), "the mixture with logits near 1000: "),
+    ((once_unweighted,), "the mixture: "),
 ]
 
 # --- 06.2 star topology ---------------------------------------------------------------------------------------------
@@ -231,6 +240,8 @@ WRONG["06.3"] = [
     (weighing(lambda q, k: by_sum(np.exp(scored(q, k)))), "large logits overflow"),
     (weighing(lambda q, k: by_sum(np.exp(scored(q, k) - scored(q, k).max()))), "one maximum for all rows"),
     (weighing(lambda q, k: by_sum(np.exp(scored(q, k) - scored(q, k).min(1)[:, None]))), "take off the minimum"),
+    (weighing(lambda q, k: by_sum(np.exp(scored(q, k) - scored(q, k).mean(1)[:, None]))), "take off the mean"),
+    (weighing(lambda q, k: by_sum(np.exp(scored(q, k) - np.median(scored(q, k), 1)[:, None]))), "take off the median"),
 ]
 
 # --- 06.4 AUC by scenario -------------------------------------------------------------------------------------------
@@ -297,6 +308,12 @@ def accuracy(scores, labels):
     return ((scores > 0.5) == labels).mean() if labels.size else np.nan
 
 
+def auc_near(scores, labels):
+    gap = scores[labels == 1][:, None] - scores[labels == 0]
+    level = np.isclose(scores[labels == 1][:, None], scores[labels == 0])
+    return np.where(level, 0.5, gap > 0).mean()
+
+
 RIGHT["06.4"] = [
     (report,),
     reported(measure=auc_by_ranks),
@@ -333,6 +350,9 @@ WRONG["06.4"] = [
     (reported(micro=lambda s, y: auc(s, y, 1)), "micro counts a tie as won"),
     (reported(micro=lambda s, y: auc_by_ranks(s, y, places)), "micro breaks ties"),
     (reported(micro=accuracy), "the micro AUC: "),
+    ((lambda scores, labels, scenario, n: report(scores, labels, scenario, scenario.max() + 1),), "have no rows here"),
+    (reported(measure=lambda s, y: auc(np.round(s, 3), y)), "differ by little are ties with you"),
+    (reported(micro=lambda s, y: auc_near(s, y)), "micro takes scores that differ by little"),
 ]
 
 # --- 06.5 a new scenario --------------------------------------------------------------------------------------------

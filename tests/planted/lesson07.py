@@ -215,6 +215,9 @@ WRONG["07.2"] = [
     (ndcg_with(lambda place: np.log2(2 + place)), "start at 2"),
     (listing("NDCG", lambda h, n, k: dcg(h) / ideal(n)), "rank the whole list"),
     (ndcg_with(lambda place: np.log2(place)), "NDCG is 0, not NaN"),
+    (listing(AP, lambda h, n, k: (precision(h) * h)[:k].sum() / min(n, len(h[:k]))), "the places of a short list"),
+    (listing("NDCG", lambda h, n, k: dcg(h[:k]) / ideal(min(n, len(h[:k])))), "as short as the given one"),
+    (listing("recall", lambda h, n, k: np.round(h[:k].sum() / n, 1)), "the recall: "),
 ]
 
 # --- 07.3 rank among unseen -----------------------------------------------------------------------------------------
@@ -273,7 +276,38 @@ def zeroed(scores, target, out):
     return rivals(scores, target, [])
 
 
-RIGHT["07.3"] = [ranking(rivals), ranking(rank_of_scipy), (rank_with_loops,)]
+class Diverged(ValueError):
+    """A refusal of one's own is a ValueError, too."""
+
+
+def rank_by_both_ends(scores, target, seen):
+    if not np.isfinite(scores).all():
+        raise Diverged("no rank")
+    rival = np.ones(len(scores), bool)
+    rival[list(seen)] = False
+    rival[target] = False
+    return np.float32(1 + ((scores[rival] > scores[target]).sum() + (scores[rival] >= scores[target]).sum()) / 2)
+
+
+def finite_unseen(scores, target, seen):
+    if not np.isfinite(np.delete(scores, seen)).all():
+        raise ValueError
+    return rivals(scores, target, np.setdiff1d(seen, target).astype(int))
+
+
+def with_score(scores, items, value):
+    scores = scores.copy()
+    scores[items] = value
+    return scores
+
+
+def nearly_tied(s, t, out):
+    others = np.delete(s, np.append(out, t).astype(int))
+    level = np.isclose(others, s[t], rtol=0.05)
+    return 1 + ((others > s[t]) & ~level).sum() + level.sum() / 2
+
+
+RIGHT["07.3"] = [ranking(rivals), ranking(rank_of_scipy), (rank_with_loops,), (rank_by_both_ends,)]
 WRONG["07.3"] = [
     (ranking(lambda s, t, out: rivals(s, t, [])), "seen items compete"),
     (ranking(lambda s, t, out: rivals(s, t, out, 0)), "ties are won"),
@@ -288,6 +322,13 @@ WRONG["07.3"] = [
     (ranking(lambda s, t, out: rivals(s, t, out - 1)), "before the seen"),
     (ranking(rivals, lambda s: ~np.isnan(s)), "inf as the score of another item passes in silence"),
     (ranking(rivals, lambda s: s < np.inf), "-inf as the score of another item passes"),
+    (ranking(lambda s, t, out: rivals(np.round(s, 1), t, out)), "differ by little are ties with you"),
+    (ranking(nearly_tied), "within a few per cent"),
+    (ranking(lambda s, t, out: np.ceil(rivals(s, t, out))), "you round"),
+    (ranking(lambda s, t, out: rivals(with_score(s, out, s.min()), t, [])), "the lowest score with you"),
+    (ranking(lambda s, t, out: rivals(with_score(s, out, -100), t, [])), "that low ones do not reach"),
+    ((finite_unseen,), "nan as the score of a seen item passes"),
+    (ranking(lambda s, t, out: rivals(s, t, out) + (len(out) == 0)), "the rank: "),
 ]
 
 

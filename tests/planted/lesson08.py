@@ -33,7 +33,7 @@ def contributions_with_loops(parts, gate):
 def contributions_in_float32(parts, gate):
     parts = parts.astype("float32")
     middle = parts - parts.mean(0)
-    each = middle / (parts.std(0) + 1e-6) * softmax(gate.astype("float32"))
+    each = middle / np.where(np.ptp(parts, axis=0) == 0, 1, parts.std(0)) * softmax(gate.astype("float32"))
     return [Tensor(each @ np.ones(len(gate))), Tensor(each)]
 
 
@@ -119,6 +119,10 @@ WRONG["08.1"] = [
     (scaled(lambda p: np.where(constant(p), 1, standard(p))), "counts 1 with you"),
     ((renormalised,), "weight out among the others"),
     ((without_constant,), "is left out"),
+    (scaled(lambda p: (p - p.mean(0)) / (p.std(0) + 1e-6)), "a small number to the deviation"),
+    (scaled(lambda p: standard(p) * ~np.isclose(p.std(0), 0)), "passes for constant"),
+    (weighted(lambda g: np.exp(g - g.mean()) / np.exp(g - g.mean()).sum()), "take off the mean, and"),
+    (weighted(lambda g: np.exp(g - np.median(g)) / np.exp(g - np.median(g)).sum()), "take off the median, and"),
 ]
 
 # --- 08.2 two stages ------------------------------------------------------------------------------------------------
@@ -202,6 +206,14 @@ def masked_by_anybody(fast, targets, seen, n):
     return recall(fast, targets, [everybody[everybody != t] for t in targets], n)
 
 
+def masked_by(value):
+    def found(fast, targets, seen, n):
+        reach = [hidden(row, known, value) for row, known in zip(fast, seen, strict=True)]
+        return np.mean([(row > row[t]).sum() < n for row, t in zip(reach, targets, strict=True)])
+
+    return found
+
+
 RIGHT["08.2"] = [
     (two_stage, recall),
     (two_stage_with_loops, recall_by_ranks),
@@ -223,7 +235,7 @@ WRONG["08.2"] = [
     (ordered(lambda c, f, s, k: c[best((f * s)[c], k)]), "the product of both"),
     (staged(lambda f, s, seen, n, k: best(hidden(s, seen), k)), "`slow` sees all items: it"),
     (staged(lambda f, s, seen, n, k: best(s, k)), "even those seen"),
-    (staged(lambda f, s, seen, n, k: two_stage(f, s, seen, k, n)), "n and k are swapped"),
+    (staged(lambda f, s, seen, n, k: two_stage(f, s, seen, k, n)), "only k candidates come"),
     (recalled(lambda f, t, s, n: recall(f, t, [[]] * len(t), n)), "lets seen items take places"),
     (recalled(masked_by_anybody), "what anybody has seen"),
     (recalled(lambda *given: hits(*given).sum()), "that counts the users"),
@@ -234,6 +246,13 @@ WRONG["08.2"] = [
     (recalled(lambda f, t, s, n: recall(f, t, s, n + 1)), "n + 1 candidates"),
     (recalled(hits), "should have shape ()"),
     (recalled(lambda *given: recall(*given) ** 2), "the candidate recall: "),
+    (reranked(lambda f, s, n: best(hidden(f, s, -99), n)), "masked items come first"),
+    (reranked(lambda f, s, n: best(hidden(f, s, f.min()), n)), "ties with the last unseen one"),
+    (recalled(masked_by(-5)), "a score that lower ones do not reach"),
+    (
+        staged(lambda f, s, seen, n, k: two_stage(f, s, seen, min(n, len(f) - len(seen) - 1), k)),
+        "should have shape (6,)",
+    ),
 ]
 
 # --- 08.3 a new film ------------------------------------------------------------------------------------------------
@@ -322,6 +341,16 @@ def nan(vectors):
     return np.full(vectors.shape[1], np.nan)
 
 
+def sum_of_zero(text, texts, vectors, n):
+    cosine = np.where((texts.sum(1) == 0) | (text.sum() == 0), 0, cosine_of(text, texts))
+    return placed(vectors, cosine, cosine, n)
+
+
+def raised(text, texts, vectors, n):
+    cosine = texts @ text / (np.linalg.norm(texts, axis=1) * np.linalg.norm(text) + 1e-6)
+    return placed(vectors, cosine, cosine, n)
+
+
 RIGHT["08.3"] = [(cold,), (cold_with_loops,), (cold_in_float32,)]
 WRONG["08.3"] = [
     ((lambda t, ts, v, n: placed(v, ts @ t, ts @ t, n),), "compare by dot product"),
@@ -362,6 +391,8 @@ WRONG["08.3"] = [
     (never_zero(lambda v: v.mean(0), 1), "a text that is like no other says nothing"),
     (blank(nan), "no text at all leaves weights of 0"),
     (blank(lambda v: v.mean(0)), "no text at all says nothing"),
+    ((sum_of_zero,), "sum to 0 is not blank"),
+    ((raised,), "a small number to the lengths"),
 ]
 
 # --- 08.4 the report ------------------------------------------------------------------------------------------------
@@ -400,6 +431,12 @@ RIGHT["08.4"] = [
     filled(seeds=np.arange(5), model_value=np.float32(0.0842), gain=(0.00504, -0.0036, 0.0132)),
     filled(seeds=[7], protocol="leave one out, one seed, test once"),
     filled(model_value=0.0792, gain=(0, 0, 0)),
+    filled(model_value=Tensor(np.float32(0.0842)), gain=[Tensor(np.float32(x)) for x in REPORT["gain"]]),
+    filled(seeds=[7], protocol="leave one out, all unseen, one random seed"),
+    filled(seeds=[7], protocol="leave one out, test once; a single seed"),
+    filled(seeds=[7], protocol="leave one out, test once; seed 7 only"),
+    filled(seeds=[7], protocol="leave one out, test once; number of seeds: one"),
+    filled(seeds=[7], protocol="留一法，测试集只用一次，种子只有 1 个"),
 ]
 WRONG["08.4"] = [
     (([REPORT],), "should be a dict"),
@@ -429,8 +466,8 @@ WRONG["08.4"] = [
             ("gain", (0.005, 0.0132, -0.0036), "the wrong way round"),
             ("gain", (0.005, 0.005, 0.005), "has no width"),
             ("gain", (0.005, 0.07, 0.1), "of the model's value: give"),
-            ("gain", (0.005, -0.004, 0.004), "lies around 0"),
             ("gain", (0.005, 0.006, 0.009), "does not hold the gain"),
+            ("gain", (0.005, -0.01, 0.01), "lies around 0: give the gain minus"),
             ("seeds", 3, "not how many there were"),
             ("seeds", "three", "lists what you ran"),
             ("seeds", [7, 7, 7], "listed more than once"),
@@ -448,4 +485,8 @@ WRONG["08.4"] = [
     (({**BETTER, "conclusion": "worse"},), "'worse' contradicts"),
     (({**WORSE, "conclusion": "no difference shown"},), "say 'worse'"),
     (({**WORSE, "conclusion": "better"},), "'better' contradicts"),
+    (
+        ({**REPORT, "model value": 0.6, "baseline value": 0.1, "gain": (0.5, -1.0, 1.0)},),
+        "the interval goes too far",
+    ),
 ]

@@ -55,7 +55,7 @@ def epoch_of_tensors(lengths, boundaries, batch_size, seed):
 
 def share(lengths, batches, boundaries, width=lambda ends, longest: min(e for e in ends if e >= longest)):
     padded = sum(len(batch) * width(boundaries, lengths[batch].max()) for batch in batches)
-    return 1 - lengths.sum() / padded
+    return 1 - sum(lengths[batch].sum() for batch in batches) / padded
 
 
 def share_with_loops(lengths, batches, boundaries):
@@ -110,7 +110,8 @@ def in_runs(rng, batches):
 def unpadded_right(lengths, batches, boundaries):
     later = np.searchsorted(boundaries, [lengths[b].max() for b in batches], side="right")
     widths = np.array(boundaries)[np.minimum(later, len(boundaries) - 1)]
-    return 1 - lengths.sum() / sum(w * len(b) for w, b in zip(widths, batches, strict=True))
+    real = sum(lengths[batch].sum() for batch in batches)
+    return 1 - real / sum(w * len(b) for w, b in zip(widths, batches, strict=True))
 
 
 def own_widths(lengths, boundaries):
@@ -118,16 +119,34 @@ def own_widths(lengths, boundaries):
 
 
 def each_share(lengths, batches, boundaries):
-    return np.array([share(lengths[b], [np.arange(len(b))], boundaries) for b in batches])
+    return np.array([share(lengths, [batch], boundaries) for batch in batches])
+
+
+def real(lengths, batches):
+    return sum(lengths[batch].sum() for batch in batches)
 
 
 def padding(lengths, batches, boundaries):
-    return lengths.sum() / (1 - share(lengths, batches, boundaries)) - lengths.sum()
+    return real(lengths, batches) * (1 / (1 - share(lengths, batches, boundaries)) - 1)
 
 
 def any_padding(lengths, batches, boundaries):
     wide = [max(own_widths(lengths[b], boundaries)) for b in batches]
     return np.mean(np.concatenate([lengths[b] < w for b, w in zip(batches, wide, strict=True)]))
+
+
+def of_all_lengths(lengths, batches, boundaries):
+    return 1 - lengths.sum() / (real(lengths, batches) + padding(lengths, batches, boundaries))
+
+
+def evened(lengths, boundaries, batch_size, seed):
+    rng = np.random.default_rng(seed)
+    own = np.searchsorted(boundaries, lengths)
+    batches = []
+    for bucket in np.unique(own):
+        rows = rng.permutation(np.flatnonzero(own == bucket))
+        batches += np.array_split(rows, -(-len(rows) // batch_size))
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 RIGHT["09.1"] = [(epoch, share), (epoch_with_loops, share_with_loops), (epoch_of_tensors, share)]
@@ -167,12 +186,14 @@ WRONG["09.1"] = [
         shares(lambda *given: np.average(each_share(*given), weights=[len(b) for b in given[1]])),
         "you average over rows",
     ),
-    (shares(lambda *given: padding(*given) / given[0].sum()), "divide by the real positions"),
+    (shares(lambda *given: padding(*given) / real(*given[:2])), "divide by the real positions"),
     (shares(padding), "that counts the padding"),
     (shares(lambda *given: 100 * share(*given)), "in per cent"),
     (shares(lambda lengths, batches, ends: 1 - lengths.sum() / own_widths(lengths, ends).sum()), "each row by itself"),
     (shares(unpadded_right), "fits into it"),
     (shares(any_padding), "the rows that have padding"),
+    (shares(of_all_lengths), "the lengths of all rows"),
+    ((evened, share), "are made alike"),
 ]
 
 # --- 09.2 one gradient from small batches ---------------------------------------------------------------------------
@@ -311,6 +332,9 @@ WRONG["09.3"] = [
     (scaled(skipped=lambda g, scale, good: (None, scale / 2, good)), "the count goes on after"),
     (scaled(skipped=lambda g, scale, good: (None, scale / 2, good + 1)), "counted as a good one"),
     (scaled(skipped=lambda g, scale, good: (None, 1.0, 0)), "32 is expected"),
+    (scaled(passes=lambda g: np.isfinite(g).all() and g.any()), "gradients are all 0"),
+    (scaled(skipped=lambda g, scale, good: (None, max(scale / 2, 1.0), 0)), "stops falling at some size"),
+    (scaled(full=lambda scale, good: (min(scale * 2, 2.0**24), 0)), "stops growing at some size"),
 ]
 
 # --- 09.4 a softmax over few drawn items ----------------------------------------------------------------------------
@@ -520,4 +544,5 @@ WRONG["09.5"] = [
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed) // one["logits"])), "attention is forgotten"),
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed) // one["attention"])), "the logits are forgotten"),
     (fitted(lambda budget, fixed, each, one: max(0, (budget - fixed - 1) // each)), "just fills the budget"),
+    ((memory, lambda *given: max(1, fits(*given))), "no batch is below 1"),
 ]
