@@ -166,7 +166,7 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
 
 
 def released() -> dict:
-    """The exercises as they were handed out, by name: made from the solutions, since somebody may work in exercises/."""
+    """The exercises as handed out, by name: made from the solutions, since somebody may work in exercises/."""
     return {path.stem: release(path) for path in notebooks.solutions()}
 
 
