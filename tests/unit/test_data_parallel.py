@@ -80,12 +80,15 @@ def test_beyond_the_limit_all_are_ended(program, tmp_path):
 def test_when_one_fails_the_other_does_not_wait_for_it(program, tmp_path):
     program("""
         if number == 1:
-            wait_for("nothing")
+            try:
+                wait_for("nothing")
+            finally:
+                (folder / "gave up").touch()
         sys.exit("a warning\\nout of luck")
     """)
     with pytest.raises(CourseError, match=r"^two processes: out of luck$"):
         data_parallel.losses("two processes")
-    assert not any(map(psutil.pid_exists, started(tmp_path)))
+    assert not any(map(psutil.pid_exists, started(tmp_path))) and not (tmp_path / "gave up").exists()
 
 
 def test_none_outlives_an_interrupt(program, tmp_path):
