@@ -14,6 +14,12 @@ from recsys_helpers.paths import MEASURED, ROOT
 
 DOCS = ROOT / "docs"
 MUTANTS = MEASURED / "check_mutants.json"
+MISTAKES = (
+    "# What the checks tell",
+    "",
+    "The mistakes that each check knows by name, in the words that students read. All else is told by the first",
+    "number that differs. Written from the planted answers that test the checks.",
+)
 UNNAMED = re.compile(r"is expected at|is expected, yours|should have shape|should be numbers|has no answer yet")
 
 
@@ -42,16 +48,16 @@ def mistakes() -> str:
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     from planted import WRONG
 
-    lines = [
-        "# What the checks tell",
-        "",
-        "The mistakes that each check knows by name, in the words that students read. All else is told by the first",
-        "number that differs. Written from the planted answers that test the checks.",
-    ]
-    for name, task in EXERCISES.items():
-        told = dict.fromkeys(_message(name, answers) for answers, _ in WRONG[name])
-        lines += ["", f"## {name} {task.title}", ""] + [f"- {text}" for text in told if not UNNAMED.search(text)]
+    lines = [*MISTAKES]
+    for name in EXERCISES:
+        lines += ["", *mistakes_of(name, [_message(name, answers) for answers, _ in WRONG[name]])]
     return "\n".join(lines) + "\n"
+
+
+def mistakes_of(name: str, messages: list[str]) -> list[str]:
+    """The lines of an exercise on that page, from the first line of each message that its planted answers get."""
+    named = [f"- {text}" for text in dict.fromkeys(messages) if not UNNAMED.search(text)]
+    return [f"## {name} {EXERCISES[name].title}", "", *named]
 
 
 def _message(name: str, answers: tuple) -> str:

@@ -1,4 +1,4 @@
-"""Every right answer passes; every planted mistake is caught, named and told apart, in English and in Chinese.
+"""Every right answer passes; every planted mistake is caught, named and told apart, in English, Chinese and on a page.
 
 Each answer is judged once, for all of that: there are a thousand of them, and some checks take half a second.
 """
@@ -13,11 +13,14 @@ import pytest
 from chinese import is_chinese
 from planted import RIGHT, WRONG, lesson08
 
+from course_tools.author import instructors
 from recsys_helpers.checks import EXERCISES, CheckFailed, Wrong, check
 from recsys_helpers.checks.core import TICK
 from recsys_helpers.checks.language import say
 
 CHINESE = {"RECSYS_LANGUAGE": "zh_CN"}
+_, *_parts = (instructors.DOCS / "mistakes.md").read_text(encoding="utf-8").split("\n\n## ")
+PAGE = {part.split()[0]: f"## {part}".strip() for part in _parts}  # what the instructors' page says, by exercise
 
 
 def verdict(name, answers):
@@ -33,7 +36,7 @@ def verdict(name, answers):
 
 
 def faults(name, right, wrong):
-    """Every row of the tables that does not get what it should, with what it got."""
+    """Every row of the tables that does not get what it should, with what it got; and the messages of the mistakes."""
     found, said = [], {}
     for place, answers in enumerate(right):
         if (text := verdict(name, answers)) != f"{TICK} {name} correct: {EXERCISES[name].why}\n":
@@ -51,14 +54,16 @@ def faults(name, right, wrong):
             if not is_chinese(chinese := say(text.removeprefix(due))):
                 found.append(f"{row} is not told in Chinese: {chinese}")
         said.setdefault(text, place)
-    return found
+    return found, [text.removeprefix(f"{name} not right yet: ") for text in said]
 
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_planted_answers_get_their_verdicts(name):
     assert len(RIGHT[name]) >= 2 and len(WRONG[name]) >= 4
-    found = faults(name, RIGHT[name], WRONG[name])
+    found, said = faults(name, RIGHT[name], WRONG[name])
     assert not found, "\n".join(found)
+    page = instructors.mistakes_of(name, [text.splitlines()[0] for text in said])
+    assert PAGE[name] == "\n".join(page).strip(), "run: make store"
 
 
 def test_all_faults_of_a_table_are_told():
@@ -70,19 +75,21 @@ def test_all_faults_of_a_table_are_told():
         ((np.exp,), "nobody says this"),
         ((abs, abs), "two answers"),
     ]
-    told = [fault.partition(":")[0] for fault in faults("01.1", [right, (np.exp,)], wrong)]
-    assert told == [
+    found, said = faults("01.1", [right, (np.exp,)], wrong)
+    assert [fault.partition(":")[0] for fault in found] == [
         "right answer 1 does not pass",
         "mistake 1 ('passes') is not caught",
         "mistake 2 ('over the queries') is told as mistake 0 is",
         "mistake 3 ('nobody says this') is not named",
         "mistake 4 ('two answers') is not caught",
     ]
+    assert len(said) == 2
 
 
 def test_a_message_without_a_translation_is_told(monkeypatch):
     monkeypatch.setitem(faults.__globals__, "say", lambda text: text)
-    assert "mistake 0 ('over the queries') is not told in Chinese" in faults("01.1", [], WRONG["01.1"][:1])[0]
+    (found,), _ = faults("01.1", [], WRONG["01.1"][:1])
+    assert found.startswith("mistake 0 ('over the queries') is not told in Chinese: ")
 
 
 @pytest.mark.parametrize(
