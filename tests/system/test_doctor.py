@@ -14,8 +14,7 @@ import pytest
 import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 
-from course_tools.__main__ import grade, site, slides
-from course_tools.__main__ import test as test_command
+import course_tools.__main__ as tools
 from recsys_helpers import sets
 from recsys_helpers.course import doctor, preflight
 from recsys_helpers.course.doctor import Check
@@ -118,15 +117,13 @@ def test_packages_without_a_lock(repository):
 
 
 def test_a_tool_without_its_set_says_in_one_line_what_adds_it(repository):
-    tools = {"site": site, "instructor": slides, "test": test_command}
-    for name, command in tools.items():
+    commands = [(tools.site, "site"), (tools.slides, "instructor"), (lambda: tools.grade(Path("class")), "instructor")]
+    for command, name in [*commands, (tools.test, "test"), (tools.test_all, "test"), (tools.check, "test")]:
         with pytest.raises(CourseError) as error:
             command()
         assert "\n" not in str(error.value)
         assert f"no-such-package not installed, of the set for {sets.EXTRAS[name].purpose}" in str(error.value)
         assert str(error.value).endswith(f"{sets.EXTRAS[name].command}   (or: {sets.install(name)})")
-    with pytest.raises(CourseError, match="make instructor"):
-        grade(Path("class"))
 
 
 def test_keras_as_it_is():
