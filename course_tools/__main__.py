@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from recsys_helpers import sets
 from recsys_helpers.__main__ import fetch, run
 from recsys_helpers.paths import ROOT
 
@@ -17,6 +18,7 @@ def grade(
     out: Annotated[Path, typer.Option(help="Where points and pages go.")] = Path("build/grading"),
 ) -> None:
     """For instructors: grade a class in a sandbox; points as CSV, a page per student, an overview."""
+    sets.require("instructor")
     from course_tools.grading.grade import grade as mark
 
     print(f"Overview: {mark(submissions, out)}")
@@ -27,6 +29,7 @@ def slides(
     lesson: Annotated[list[str] | None, typer.Argument(help="Lessons, such as 01; all by default.")] = None,
 ) -> None:
     """For instructors: slides of the lessons that need no network, in build/slides."""
+    sets.require("instructor")
     from course_tools.publish.slides import make
 
     for path in make(lesson, ROOT / "build" / "slides"):
@@ -43,6 +46,7 @@ def site(
     branch: Annotated[str, typer.Option(help="The branch that Binder starts.")] = "main",
 ) -> None:
     """The course as a site in English and Chinese that opens from disk, in build/site."""
+    sets.require("site")
     from course_tools.publish.site import make
 
     print(make(out, repository, hub, branch))
@@ -69,6 +73,7 @@ def bundle(out: Annotated[Path | None, typer.Option(help="The archive; build/cou
 @app.command()
 def test() -> None:
     """Style, unit tests, every lesson with other parameters, stored outputs, exercises."""
+    sets.require("test")
     from course_tools.author import proof
 
     fetch()
@@ -78,6 +83,7 @@ def test() -> None:
 @app.command()
 def test_all() -> None:
     """For authors: `test`, and what seldom changes its answer: every mutant of every exercise, every dark page."""
+    sets.require("test")
     from course_tools.author import proof
 
     fetch()
@@ -89,6 +95,7 @@ def check(
     outputs: Annotated[bool, typer.Option("--outputs", help="Execute the changed notebooks and compare, too.")] = False,
 ) -> None:
     """For authors: style, guards and the tests of what changed since the last commit, in two minutes."""
+    sets.require("test")
     from course_tools.author import proof
 
     proof.check(outputs)
@@ -109,6 +116,29 @@ def store(
         print(f"{path.stem}: {execute(path):.0f} s", flush=True)
     release_all()
     readme()
+
+
+@app.command()
+def lock(
+    upgrade: Annotated[
+        list[str] | None, typer.Option(help="A package to bring up; the others keep their versions.")
+    ] = None,
+) -> None:
+    """For authors: write the locks of all sets anew from pyproject.toml, by one resolution."""
+    from course_tools.author.lock import write_locks
+
+    for path in write_locks(upgrade):
+        print(path.relative_to(ROOT))
+
+
+@app.command()
+def setup(
+    name: Annotated[list[str] | None, typer.Argument(help="Sets, such as site; all but gpu by default.")] = None,
+) -> None:
+    """For authors: measure what each set costs to fetch, to install and to keep, in environments of its own."""
+    from course_tools.author.setup_cost import measure
+
+    measure(name)
 
 
 @app.command()

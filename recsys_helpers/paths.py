@@ -11,7 +11,6 @@ from recsys_helpers.errors import CourseError
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"  # what commands make
 MEASURED = ROOT / "docs" / "measured"  # figures, written by runs
-INSTALL = "python -m pip install -r requirements.lock"
 
 
 def home() -> Path:
@@ -37,5 +36,5 @@ def package_folder(name: str) -> Path:
     """The folder of an installed package, which is not imported; CourseError if it is not installed."""
     spec = importlib.util.find_spec(name)
     if spec is None:
-        raise CourseError(f"The package {name.replace('_', '-')} is missing: {INSTALL}")
+        raise CourseError(f"The package {name.replace('_', '-')} is missing: make instructor, or make site, adds it")
     return Path(spec.submodule_search_locations[0])

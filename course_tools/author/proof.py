@@ -14,6 +14,7 @@ CODE = ("recsys_helpers", "course_tools", "tests", "docs", "notebooks", "solutio
 STYLE = {"style": ["ruff", "check", *CODE], "layout": ["ruff", "format", "--check", *CODE]}
 # what a file sets up, such as the site or a hub, is set up once; the files with few and long tests come first
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+FAST = ("-m", "not slow and not thorough")
 OUTPUTS = ("--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg", "--nbval-cell-timeout", "600")
 GUARDS = (
     "tests/unit/test_floors.py",
@@ -51,7 +52,7 @@ def check(outputs: bool = False) -> None:
     for title, paths in listed.items():
         if paths:
             print(title, *paths, sep="\n  ")
-    steps = STYLE | {"guards, and tests of what changed": ["pytest", "-q", *WORKERS, *chosen]}
+    steps = STYLE | {"guards, and tests of what changed": ["pytest", "-q", *WORKERS, *FAST, *chosen]}
     if outputs and notebooks:
         steps["stored outputs"] = ["pytest", "-q", *WORKERS, *OUTPUTS, *notebooks]
     take(steps)

@@ -1,6 +1,6 @@
 """One archive from which a machine without any network is set up: `python -m course_tools bundle`.
 
-It holds the course as it stands here, every wheel of requirements.lock for this platform and this Python, and the
+It holds the course as it stands here, every wheel of the student's set for this platform and this Python, and the
 wheels that carry MovieLens-100K and MiniLM. On the other machine `sh setup.sh` checks all of it and installs. The
 archive is a plain tar: wheels are compressed already, and tar unpacks it everywhere.
 """
@@ -19,7 +19,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.files import replacing, scratch_folder
 from recsys_helpers.paths import ROOT
 
-WHEELS = 1.0e9  # bytes, somewhat more than the wheels took when measured
+WHEELS = 0.7e9  # bytes, somewhat more than the wheels took when measured
 FOLDER = "course"  # what the archive unpacks to
 OFFLINE = "offline"  # the folder in it with wheels and manifest
 TAG = f"{sys.platform}-{platform.machine().lower()}-python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -50,7 +50,7 @@ print("-".join([sys.platform, p.machine().lower(), "python%d.%d" % (v[0], v[1])]
 
 # The wheels are named relative to this folder, for pip splits a list of links at spaces.
 export PIP_NO_INDEX=1 PIP_FIND_LINKS={OFFLINE}/wheels PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1
-if [ ! -e .venv/.ready ]; then
+if [ ! -e .venv/.student ]; then
     echo "1/4 comparing every file with its sha256"
     "$PYTHON" - <<'END' || stop "this copy of the bundle is damaged: copy and unpack it again"
 import hashlib, sys
@@ -69,10 +69,11 @@ END
     rm -rf .venv
     "$PYTHON" -m venv .venv || stop "no .venv could be made; on Debian and Ubuntu: apt install python3-venv"
     echo "3/4 installing; this takes minutes"
-    .venv/bin/python -m pip install --quiet -r requirements.lock || stop "pip could not install the wheels" \\
-        "(see above); a machine with an older system than the one that made the bundle needs a bundle made on its like"
+    .venv/bin/python -m pip install --quiet --no-deps -r requirements/student.lock || \\
+        stop "pip could not install the wheels (see above); a machine with an older system than the one that made" \\
+        "the bundle needs a bundle made on its like"
     .venv/bin/python -m pip install --quiet --no-deps -e . || stop "pip could not install the course (see above)"
-    touch .venv/.ready
+    touch .venv/.student
 fi
 echo "4/4 putting data and weights in place, then looking at it all"
 .venv/bin/python -m recsys_helpers fetch
@@ -137,7 +138,7 @@ def _collect_wheels(folder: Path) -> None:
     registry = assets.registry()
     lock = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-input", f"--wheel-dir={folder}"]
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
-    subjects = ["-r", "requirements.lock", *build, *(asset["requirement"] for asset in registry.values())]
+    subjects = ["-r", "requirements/student.lock", *build, *(asset["requirement"] for asset in registry.values())]
     pip = subprocess.run([*lock, *subjects], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     if pip.returncode:
         said = [line.removeprefix("ERROR: ") for line in pip.stderr.splitlines() if line.startswith("ERROR: ")]

@@ -54,6 +54,8 @@ WORDS = {
 INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/jupyterhub/README")
 # GitHub's pages need a file of this name, or leave out folders that begin with _; its words tell a site of ours
 MARK, MARKED = ".nojekyll", "The course's site. `python -m course_tools site` replaces this folder as a whole.\n"
+# Colab has TensorFlow for a GPU and JAX, which get the versions of these sets
+COLAB_LOCKS = ("student", "scale", "gpu")
 # what lessons import; Jupyter itself Colab has
 COLAB_PACKAGES = (
     "tensorflow keras keras-nlp keras-hub jax pandas numpy scipy scikit-learn matplotlib ipywidgets pyarrow "
@@ -286,7 +288,7 @@ def _write_colab(source: Path, out: Path, repository: str) -> None:
         code = (
             (TEMPLATES / "colab.py.txt")
             .read_text("utf-8")
-            .format(repository=repository, packages=COLAB_PACKAGES, kind=path.parent.name)
+            .format(repository=repository, locks=COLAB_LOCKS, packages=COLAB_PACKAGES, kind=path.parent.name)
         )
         notebook.cells.insert(0, nbformat.v4.new_code_cell(code, id="colab"))
         notebooks.write(notebook, out / path.parent.name / path.name)

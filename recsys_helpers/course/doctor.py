@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +20,12 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
+from recsys_helpers import sets
+from recsys_helpers.course.preflight import Check, check_python
 from recsys_helpers.data.assets import verify
 from recsys_helpers.errors import CourseError
 from recsys_helpers.files import write_text
-from recsys_helpers.paths import BUILD, INSTALL, datasets_dir, home
+from recsys_helpers.paths import BUILD, datasets_dir, home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,20 +46,10 @@ BUNDLES = {  # files that must be in each folder of `datasets`
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: what was found, and the command that mends it if it is not ok."""
-
-    name: str
-    ok: bool
-    found: str
-    fix: str
-
-
 def diagnose() -> list[Check]:
     """Look at everything the course needs. Takes about 10 s, nearly all for the import of Keras."""
-    checks = [check_python(), check_packages(), *check_keras(), check_memory(), check_disk(), check_build()]
-    checks += [check_kernel(), check_language()]
+    checks = [check_python(), check_packages(), check_more(), *check_keras(), check_memory(), check_disk()]
+    checks += [check_build(), check_kernel(), check_language()]
     return checks + [check_asset(name) for name in ("movielens", "minilm")] + [check_bundle(name) for name in BUNDLES]
 
 
@@ -80,43 +70,46 @@ def doctor() -> int:
     return int(bool(faults))
 
 
-def check_python() -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    fix = "conda env create -f environment.yml"
-    return Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{version} (needs 3.11, 3.12 or 3.13)", fix)
-
-
 def check_packages() -> Check:
-    """Compare what is installed with the lock, as far as the lock's lines apply to this platform."""
+    """Compare what is installed with the locks: the student's set, and every other set that is there as a whole."""
     try:
-        lines = (datasets_dir().parent / "requirements.lock").read_text("utf-8").splitlines()
-    except (CourseError, OSError) as error:
-        return Check(
-            "packages", False, f"no requirements.lock to compare with: {error}", "git checkout requirements.lock"
-        )
-    wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    wanted = [package for package in wanted if package.marker is None or package.marker.evaluate()]
-    wrong = [
-        f"{package.name} is {found}, not {package.specifier}" for package in wanted if (found := _differs(package))
-    ]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    found = ", ".join(wrong[:3]) + more if wrong else f"{len(wanted)} at the versions of requirements.lock"
-    return Check("packages", not wrong, found, INSTALL)
+        here = [sets.STUDENT, *(name for name in sets.EXTRAS if sets.added(name) or not sets.missing(name))]
+        wanted = {name: sets.locked(name) for name in here}
+    except OSError as error:
+        return Check("packages", False, f"no lock to compare with: {error}", "git checkout requirements")
+    if sets.two_tensorflows():
+        found = "tensorflow and tensorflow-cpu are both installed, and each has overwritten files of the other"
+        return Check("packages", False, found, "make clean, then make lab (with a GPU: make gpu)")
+    wrong = {name: [said for package in wanted[name] if (said := _differs(package))] for name in here}
+    said = [line for lines in wrong.values() for line in lines]
+    more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+    count = len({package.name for packages in wanted.values() for package in packages})
+    found = ", ".join(said[:3]) + more if said else f"{count} at the locked versions of: {', '.join(here)}"
+    return Check("packages", not said, found, sets.install(*[name for name in here if wrong[name]] or [sets.STUDENT]))
+
+
+def check_more() -> Check:
+    """The sets that are not installed, and how to add them; never a fault, since lessons need none of them."""
+    try:
+        absent = [name for name in sets.EXTRAS if sets.missing(name) and not sets.added(name)]
+    except OSError:  # `check_packages` says so
+        absent = list(sets.EXTRAS)
+    said = "; ".join(f"{sets.EXTRAS[name].command} adds {name} ({sets.EXTRAS[name].purpose})" for name in absent)
+    return Check("more", True, said or "every set is installed", "")
 
 
 def _differs(package: Requirement) -> str:
-    """The installed version if it is not the wanted one, else nothing."""
-    try:
-        version = metadata.version(package.name)
-    except metadata.PackageNotFoundError:
-        return "missing"
-    return "" if package.specifier.contains(version, prereleases=True) else version
+    """What is wrong with an installed package, if anything."""
+    found = sets.version(package.name)
+    if found is not None and package.specifier.contains(found, prereleases=True):
+        return ""
+    return f"{package.name} is {found or 'missing'}, not {package.specifier}"
 
 
 def check_keras() -> list[Check]:
     """Import Keras in a process of its own, so that not even a crash of the backend ends the doctor."""
     settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
-    fix = f"unset KERAS_BACKEND TF_USE_LEGACY_KERAS; rm -f '{settings}'; {INSTALL}"
+    fix = f"unset KERAS_BACKEND TF_USE_LEGACY_KERAS; rm -f '{settings}'; {sets.install()}"
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         run = subprocess.run(
@@ -130,7 +123,7 @@ def check_keras() -> list[Check]:
         return [Check("Keras", False, f"cannot be imported: {reason[0].removeprefix(COURSE_ERROR)}", fix)]
     gpu = f"{len(gpus)} in use by {backend}" if gpus else "none; the lessons are measured on the CPU"
     if not gpus and shutil.which("nvidia-smi"):
-        gpu = f"there is one that {backend} cannot use; `python -m pip install 'tensorflow[and-cuda]'` may help"
+        gpu = f"there is one that {backend} cannot use; `make gpu` may help"
     found = f"backend {backend}, {floats}" + (" (the lessons need float32)" if floats != "float32" else "")
     return [Check("Keras", floats == "float32", found, fix), Check("GPU", True, gpu, "")]
 
@@ -216,7 +209,10 @@ def class_report(folder: Path | None = None, host: bool = False) -> int:
     report |= {
         "date": time.strftime("%Y-%m-%d"),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "versions": {name: _version(name) for name in ("recsys-helpers", "tensorflow", "keras", "numpy", "jupyterlab")},
+        "versions": {
+            name: sets.version(name) or "missing"
+            for name in ("recsys-helpers", "tensorflow", "keras", "numpy", "jupyterlab")
+        },
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "threads": os.cpu_count(),
         "memory in GB": round(psutil.virtual_memory().total / GB, 1),
@@ -273,13 +269,6 @@ def matrix_rate(size: int = 1024) -> float:
         matrix @ matrix
         seconds.append(time.perf_counter() - start)
     return 2 * size**3 / min(seconds[1:])
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
 
 
 def _anonymous(text: str) -> str:

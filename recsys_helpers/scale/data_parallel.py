@@ -4,6 +4,7 @@ The last two run `python -m recsys_helpers.scale.data_parallel`, since devices a
 They divide the processor, also where there is a GPU.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import TextIO
 
 import numpy as np
 
+from recsys_helpers import sets
 from recsys_helpers.data.interest_world import load_interest_world
 from recsys_helpers.errors import CourseError
 from recsys_helpers.models import next_item, self_attention
@@ -27,6 +29,15 @@ LIMIT = 900  # seconds, many times what a slow machine needs
 TRIES = 3  # with another port each
 PORT_TAKEN = ("Failed to start RPC server", "ddress already in use")  # as JAX and the system say it
 SETTINGS = ("one device", "two devices", "two processes")
+
+
+def possible(settings: tuple[str, ...] = SETTINGS) -> tuple[str, ...]:
+    """Those of the settings that this environment can train, with a line that says how to add what is missing."""
+    if importlib.util.find_spec("jax") or "two processes" not in settings:
+        return settings
+    command = f"{sets.EXTRAS['scale'].command}   (or: {sets.install('scale')})"
+    print(f"two processes are left out, since they need JAX: {command}")
+    return tuple(setting for setting in settings if setting != "two processes")
 
 
 def losses(setting: str, limit: float = LIMIT) -> list[float]:

@@ -14,7 +14,9 @@ import pytest
 import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 
-from recsys_helpers.course import doctor
+import course_tools.__main__ as tools
+from recsys_helpers import sets
+from recsys_helpers.course import doctor, preflight
 from recsys_helpers.course.doctor import Check
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import home
@@ -22,8 +24,11 @@ from recsys_helpers.paths import home
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch) -> Path:
-    """A repository with a small lock and both bundles."""
-    (tmp_path / "requirements.lock").write_text(
+    """A repository with a small lock, a site's set that is not installed, and both bundles."""
+    (tmp_path / "requirements").mkdir()
+    for name in sets.EXTRAS:
+        (tmp_path / "requirements" / f"{name}.lock").write_text("no-such-package==1.0\n")
+    (tmp_path / "requirements" / "student.lock").write_text(
         f"# pinned\nnumpy=={metadata.version('numpy')}\n\nrich=={metadata.version('rich')} ; python_version >= '3.11'\n"
         "no-such-package==1.0 ; python_version < '3'\n"
     )
@@ -34,6 +39,8 @@ def repository(tmp_path, monkeypatch) -> Path:
     vocabulary.parent.mkdir(parents=True)
     vocabulary.write_text("[PAD]\n")
     monkeypatch.setattr(doctor, "datasets_dir", lambda: tmp_path / "datasets")
+    monkeypatch.setattr(sets, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))  # no stamps of `make`
     return tmp_path
 
 
@@ -57,28 +64,66 @@ def assert_red(check: Check, found: str, fix: str) -> None:
     ("version", "ok"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)]
 )
 def test_python(monkeypatch, version, ok):
-    monkeypatch.setattr(doctor, "sys", SimpleNamespace(version_info=version))
+    monkeypatch.setattr(preflight, "sys", SimpleNamespace(version_info=version))
     check = doctor.check_python()
     assert check.ok == ok
     assert ".".join(map(str, version)) in check.found
-    assert check.fix.startswith("conda env create")
+    assert "make course PYTHON=" in check.fix
 
 
 def test_packages(repository):
-    assert doctor.check_packages() == Check("packages", True, "2 at the versions of requirements.lock", doctor.INSTALL)
-    with open(repository / "requirements.lock", "a") as lock:
+    good = Check("packages", True, "2 at the locked versions of: student", sets.install())
+    assert doctor.check_packages() == good
+    with open(repository / "requirements" / "student.lock", "a") as lock:
         lock.write("rich==0.0.1\nno-such-package==1.0\nnumpy==0.1\npsutil==0.1\nscipy==0.1\n")
     check = doctor.check_packages()
-    assert_red(check, "no-such-package is missing, not ==1.0", "pip install -r requirements.lock")
+    assert_red(check, "no-such-package is missing, not ==1.0", "pip install --no-deps -r requirements/student.lock")
     assert f"rich is {metadata.version('rich')}, not ==0.0.1" in check.found
     assert check.found.endswith("and 2 more")
 
 
-def test_packages_without_a_lock(repository, monkeypatch):
-    (repository / "requirements.lock").unlink()
-    assert_red(doctor.check_packages(), "requirements.lock", "git checkout")
-    monkeypatch.setattr(doctor, "datasets_dir", no_repository)
-    assert_red(doctor.check_packages(), "no repository here", "git checkout")
+def test_a_set_is_judged_where_it_is_installed_and_named_where_it_is_not(repository):
+    site = repository / "requirements" / "site.lock"
+    assert doctor.check_packages().ok, "what was never added is no fault"
+    assert "make site adds site (the site)" in doctor.check_more().found and doctor.check_more().ok
+    site.write_text(f"psutil=={metadata.version('psutil')}\n")
+    assert doctor.check_packages().found == "3 at the locked versions of: student, site"
+    assert "make site" not in doctor.check_more().found
+    site.write_text("psutil==0.1\n")
+    assert_red(doctor.check_packages(), "psutil is", "pip install --no-deps -r requirements/site.lock")
+    site.write_text("no-such-package==1.0\n")
+    (repository / ".site").touch()  # the stamp of `make site`: the package has been lost since
+    assert_red(doctor.check_packages(), "no-such-package is missing", "requirements/site.lock")
+
+
+def test_tensorflow_cpu_stands_for_tensorflow_but_not_beside_it(repository, monkeypatch):
+    installed = {"tensorflow-cpu": "2.21.0", "numpy": "2.0"}
+    monkeypatch.setattr(sets, "_installed", installed.get)
+    student = repository / "requirements" / "student.lock"
+    student.write_text("tensorflow==2.21.0\nnumpy==2.0\n")
+    assert doctor.check_packages().ok, "no package of this name is installed, and none is missed"
+    student.write_text("tensorflow-cpu==2.20.0\n")
+    assert_red(doctor.check_packages(), "tensorflow-cpu is 2.21.0, not ==2.20.0", "requirements/student.lock")
+    installed["tensorflow"] = "2.21.0"
+    assert_red(doctor.check_packages(), "are both installed", "make clean")
+
+
+def test_packages_without_a_lock(repository):
+    (repository / "requirements" / "student.lock").unlink()
+    assert_red(doctor.check_packages(), "student.lock", "git checkout requirements")
+    shutil.rmtree(repository / "requirements")
+    assert_red(doctor.check_packages(), "no lock to compare with", "git checkout requirements")
+    assert doctor.check_more().ok
+
+
+def test_a_tool_without_its_set_says_in_one_line_what_adds_it(repository):
+    commands = [(tools.site, "site"), (tools.slides, "instructor"), (lambda: tools.grade(Path("class")), "instructor")]
+    for command, name in [*commands, (tools.test, "test"), (tools.test_all, "test"), (tools.check, "test")]:
+        with pytest.raises(CourseError) as error:
+            command()
+        assert "\n" not in str(error.value)
+        assert f"no-such-package not installed, of the set for {sets.EXTRAS[name].purpose}" in str(error.value)
+        assert str(error.value).endswith(f"{sets.EXTRAS[name].command}   (or: {sets.install(name)})")
 
 
 def test_keras_as_it_is():
@@ -109,7 +154,7 @@ def test_a_keras_json_with_a_wrong_setting(monkeypatch, tmp_path):
 
 def test_keras_that_crashes_hangs_or_is_set_to_half_precision(monkeypatch):
     keras_says(monkeypatch, returncode=-11)
-    assert_red(doctor.check_keras()[0], "exit code -11", "pip install -r requirements.lock")
+    assert_red(doctor.check_keras()[0], "exit code -11", "pip install --no-deps -r requirements/student.lock")
     keras_says(monkeypatch, '["tensorflow", "float16", []]\n')
     assert_red(doctor.check_keras()[0], "lessons need float32", "rm -f")
 
@@ -117,7 +162,7 @@ def test_keras_that_crashes_hangs_or_is_set_to_half_precision(monkeypatch):
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(subprocess, "run", hang)
-    assert_red(doctor.check_keras()[0], "180 s", "pip install -r requirements.lock")
+    assert_red(doctor.check_keras()[0], "180 s", "pip install --no-deps -r requirements/student.lock")
 
 
 def test_gpu_is_information_only(monkeypatch):
@@ -129,7 +174,7 @@ def test_gpu_is_information_only(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     check = doctor.check_keras()[1]
     assert check.ok
-    assert "tensorflow[and-cuda]" in check.found
+    assert "make gpu" in check.found
 
 
 @pytest.mark.parametrize(("free", "ok"), [(3.9e9, False), (4e9, True)])
@@ -219,7 +264,7 @@ def test_diagnose_covers_everything_in_order(repository, monkeypatch):
     keras_says(monkeypatch, '["tensorflow", "float32", []]\n')
     names = [check.name for check in doctor.diagnose()]
     assert names == [
-        "Python", "packages", "Keras", "GPU", "memory", "disk", "build", "Jupyter kernel", "language",
+        "Python", "packages", "more", "Keras", "GPU", "memory", "disk", "build", "Jupyter kernel", "language",
         "movielens", "minilm", "interest_world", "tiny_bert",
     ]  # fmt: skip
 

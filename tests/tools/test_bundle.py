@@ -77,7 +77,7 @@ def setuptools_wheel(folder: Path) -> None:
 def toy_course(root: Path) -> Path:
     """A git repository with a lock of two packages, one of them to be built, and a package that tells its calls."""
     files = {
-        "requirements.lock": "tiny==1.0\nbuilt==1.0\nabsent==1.0 ; python_version < '3'\n",
+        "requirements/student.lock": "tiny==1.0\nbuilt==1.0\nabsent==1.0 ; python_version < '3'\n",
         "pyproject.toml": '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
         '[project]\nname = "recsys-helpers"\nversion = "1.0"\n[tool.setuptools]\npackages = ["recsys_helpers"]\n',
         "recsys_helpers/__init__.py": "",
@@ -139,7 +139,7 @@ def one_line(error: pytest.ExceptionInfo) -> str:
 
 def test_what_is_in_it(toy, machine):
     names = {str(path.relative_to(machine)) for path in machine.rglob("*") if path.is_file()}
-    assert {"setup.sh", "requirements.lock", "notebooks/00 first.ipynb", ".gitignore"} <= names
+    assert {"setup.sh", "requirements/student.lock", "notebooks/00 first.ipynb", ".gitignore"} <= names
     assert "build/secret.txt" not in names
     wheels = {name.removeprefix("offline/wheels/").split("-")[0] for name in names if name.endswith(".whl")}
     assert wheels == {"tiny", "built", "toydata", "setuptools"}

@@ -408,6 +408,8 @@ def test_the_colab_notebook_sets_itself_up_from_a_clone(built, tmp_path):
     assert runs[1].stdout.strip() == str(course / "notebooks")
     asked = (tmp_path / "pip.log").read_text().splitlines()
     assert len(asked) == 2, "the second run installs nothing"
+    locks = re.findall(r"-c(\S+)", asked[0])
+    assert len(locks) == 3 and all(Path(lock).is_file() for lock in locks), "pip reads the versions in the clone"
     assert "keras-nlp" in asked[0] and asked[1].endswith(f"--no-deps -e {course}")
     elsewhere = subprocess.run([sys.executable, "-c", cell + where], capture_output=True, text=True, cwd=tmp_path)
     assert elsewhere.stdout.strip() == str(tmp_path), "on other machines the cell does nothing"
@@ -481,7 +483,7 @@ def test_the_command_writes_into_a_relative_folder(tmp_path, monkeypatch):
     """In a short form, from the root of the repository: one page, which links to a file that is no page."""
 
     def gather(source, language):
-        _small(source, "[the versions](requirements.lock)")
+        _small(source, "[the versions](requirements/student.lock)")
         site._copy_linked(source)
 
     monkeypatch.setattr(site, "gather", gather)
@@ -489,7 +491,7 @@ def test_the_command_writes_into_a_relative_folder(tmp_path, monkeypatch):
     out = tmp_path / "new" / "site"
     app(["site", "--out", os.path.relpath(out)], standalone_mode=False)
     assert {path.name for path in out.iterdir()} == {"index.html", ".nojekyll", "en", "zh"}
-    assert len([*out.rglob("requirements.lock")]) == 2
+    assert len([*out.rglob("student.lock")]) == 2
     assert [path.name for path in out.parent.iterdir()] == ["site"], "nothing else is left"
     site._require_replaceable(out)
 

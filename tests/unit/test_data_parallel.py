@@ -132,3 +132,12 @@ def test_two_devices_are_one_process_without_a_gpu(program, tmp_path):
         print([float(os.environ["CUDA_VISIBLE_DEVICES"])])
     """)
     assert data_parallel.losses("two devices") == [-1.0] and len(started(tmp_path)) == 1
+
+
+def test_without_jax_two_processes_are_left_out_with_the_command_that_adds_it(monkeypatch, capsys):
+    assert data_parallel.possible() == data_parallel.SETTINGS and capsys.readouterr().out == ""
+    monkeypatch.setattr(data_parallel.importlib.util, "find_spec", lambda name: None)
+    assert data_parallel.possible() == ("one device", "two devices")
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "make scale   (or: python -m pip install" in said
+    assert data_parallel.possible(("one device",)) == ("one device",) and capsys.readouterr().out == ""
