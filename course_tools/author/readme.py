@@ -38,6 +38,15 @@ def course_map() -> str:
     return "\n".join(lines)
 
 
+def setup() -> str:
+    """What the student's set costs, in README's first screen."""
+    costs = _read(MEASURED / "setup.json")["sets"]["student"]
+    return (
+        f"Set-up, measured: {costs['packages']} packages, {costs['fetch_mb'] / 1000:.1f} GB to fetch, "
+        f"{costs['disk_gb']:.1f} GB on disk ({costs['disk_compiled_gb']:.1f} with bytecode)."
+    )
+
+
 def six_rows() -> str:
     """README's part of the leaderboard: the rows that matter, a data set a column."""
     board = _read(LEADERBOARD)
@@ -137,7 +146,7 @@ def pictures() -> dict[str, bytes]:
 
 def write_readme(readme: Path = ROOT / "README.md") -> None:
     """Put what was measured into README.md and docs/results.md, between their marks, and the pictures into docs/."""
-    for region in (course_map, six_rows):
+    for region in (setup, course_map, six_rows):
         write_region(readme, region.__name__, region())
     write_region(readme.parent / "docs" / "results.md", results_page.__name__, results_page())
     for name, picture in pictures().items():

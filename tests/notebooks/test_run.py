@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from course_tools.author import store
-from course_tools.author.readme import course_map, pictures, results_page, six_rows, write_readme
+from course_tools.author.readme import course_map, pictures, results_page, setup, six_rows, write_readme
 from recsys_helpers.course import notebooks, run
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import Results, read_results
@@ -120,7 +120,8 @@ def test_results_table_and_lookup():
 
 
 @pytest.mark.parametrize(
-    ("page", "region"), [("README.md", course_map), ("README.md", six_rows), ("docs/results.md", results_page)]
+    ("page", "region"),
+    [("README.md", setup), ("README.md", course_map), ("README.md", six_rows), ("docs/results.md", results_page)],
 )
 def test_pages_say_what_runs_measured(page, region):
     shown = f"<!-- {region.__name__}: begin -->\n{region()}\n<!-- {region.__name__}: end -->"
