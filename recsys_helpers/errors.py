@@ -1,4 +1,7 @@
-"""The one exception that the course raises on purpose."""
+"""The one exception that the course raises on purpose, and how it names what may have been meant."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class CourseError(Exception):
@@ -9,4 +12,13 @@ class CourseError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this instead of drawing a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return [": ".join((type(self).__name__, str(self)))]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message on an unknown word: "did you mean 'x'?", or what is known if nothing is near it."""
+    names = sorted(known)
+    if near := difflib.get_close_matches(word, names, n=1):
+        return f"did you mean {near[0]!r}?"
+    listed = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:3])} and so on to {names[-1]}"
+    return f"known are {listed}."

@@ -1,7 +1,9 @@
 """Every right answer passes within two seconds, every planted mistake gets its own message."""
 
 import time
+from unittest import mock
 
+import numpy as np
 import pytest
 from planted import RIGHT, WRONG, lesson08
 
@@ -49,3 +51,21 @@ def test_every_exercise_is_planted_with_distinct_messages(name):
 def test_a_report_in_chinese_is_read_as_one_in_english(change, told):
     with pytest.raises(Wrong, match=told):
         check("08.4", lesson08.IN_CHINESE | change)
+
+
+def test_a_wrong_softmax_costs_attention_nothing(capsys):
+    """It is told and charged in exercise 01.1, and attention is judged with a right one."""
+    scope = {"np": np}
+    exec(
+        "def softmax_over_keys(s):\n"
+        "    return np.exp(s) / np.exp(s).sum(axis=-2, keepdims=True)\n"
+        "def attend(q, k, v, mask=None):\n"
+        "    s = q @ np.swapaxes(k, 1, 2) / np.sqrt(q.shape[-1])\n"
+        "    return softmax_over_keys(s if mask is None else np.where(mask, s, -np.inf)) @ v\n",
+        scope,
+    )
+    assert "over the queries" in message("01.1", (scope["softmax_over_keys"],))
+    check("01.2", scope["attend"])
+    assert "judged with a right `softmax_over_keys`" in capsys.readouterr().out
+    scope["np"] = mock.Mock(wraps=np, sqrt=lambda d: d)  # a mistake of its own as well
+    assert "you divided by d;" in message("01.2", (scope["attend"],))

@@ -11,6 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from recsys_helpers import errors
 from recsys_helpers.errors import CourseError
 
 ENGLISH, CHINESE = "en", "zh_CN"
@@ -102,7 +103,7 @@ def _catalogue() -> tuple[dict[str, str], list[tuple[list[str], re.Pattern, list
 def templates() -> list[tuple[str, str]]:
     """(module, template) of every text in the checks' code that has two words, or a word and a gap, once each."""
     found: dict[str, str] = {}
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(errors.__file__)):
         if path.name == Path(__file__).name:
             continue
         tree = ast.parse(path.read_text("utf-8"))

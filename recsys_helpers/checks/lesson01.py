@@ -11,6 +11,12 @@ def softmax(scores: np.ndarray, axis: int | None = -1) -> np.ndarray:
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
+def shifted(scores: np.ndarray, by: np.ndarray | float) -> np.ndarray:
+    """A softmax that takes `by` off before np.exp: not the maximum of each row, it may overflow, or round all to 0."""
+    powers = np.exp(scores - by)
+    return powers / powers.sum(-1, keepdims=True)
+
+
 def transposed(x: np.ndarray) -> np.ndarray:
     """The last two axes swapped."""
     return np.swapaxes(x, -1, -2)
@@ -29,7 +35,7 @@ def transposed(x: np.ndarray) -> np.ndarray:
 )
 def judge_softmax(softmax_over_keys):
     rng = np.random.default_rng(0)
-    for shape in ((4, 4), (2, 3, 5), (3, 1, 2)):
+    for shape in ((4, 4), (2, 3, 5), (3, 1, 2), (2, 2, 3, 4), (4, 4)):  # one again: an answer may remember
         scores = rng.normal(size=shape)
         powers = np.exp(scores)
         compare(
@@ -82,25 +88,33 @@ def judge_softmax(softmax_over_keys):
                 "the row sums were spread over the columns: keep the summed axis with keepdims=True.",
             ),
         )
-    scores = np.array([[1000.0, 999.0, -1000.0], [-1000.0, -1001.0, -1002.0]])
+    # the first row overflows if its mean is taken off, the second with its median, and the last is far below both
+    rows = ([1000.0, 999, 998, 997, -3000], [1000.0, 1000, 200, 200, 200], [-1000.0, -1001, -1002, -1003, -1004])
+    scores = np.array(rows)
     with np.errstate(all="ignore"):
-        naive, one_shift = np.exp(scores), np.exp(scores - scores.max())
-        from_below = np.exp(scores - scores.min(-1, keepdims=True))
         compare(
             softmax_over_keys(scores),
             softmax(scores),
             "the weights of scores near 1000",
             (
-                naive / naive.sum(-1, keepdims=True),
+                shifted(scores, 0),
                 "scores near 1000 overflow: e to the 1000 is infinite and infinity by infinity is no number. Take"
                 " each row's maximum off before np.exp; the weights stay the same.",
             ),
             (
-                from_below / from_below.sum(-1, keepdims=True),
+                shifted(scores, scores.min(-1, keepdims=True)),
                 "you took off the minimum, so the largest score can still be huge: take off the maximum.",
             ),
             (
-                one_shift / one_shift.sum(-1, keepdims=True),
+                shifted(scores, scores.mean(-1, keepdims=True)),
+                "you took off the mean, and the largest score can be far above it: take off the maximum.",
+            ),
+            (
+                shifted(scores, np.median(scores, -1, keepdims=True)),
+                "you took off the median, and the largest score can be far above it: take off the maximum.",
+            ),
+            (
+                shifted(scores, scores.max()),
                 "one maximum for the whole array leaves a row of low scores with e to the -2000, which is 0: take"
                 " off each row's own maximum.",
             ),
@@ -118,11 +132,19 @@ def judge_softmax(softmax_over_keys):
         "scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(d), then np.where(mask, scores, -np.inf) unless mask is None, "
         "then your softmax, then weights @ v.",
     ),
+    builds_on={"softmax_over_keys": softmax},
 )
 def judge_attend(attend):
     rng = np.random.default_rng(1)
-    queries, keys, d = 3, 4, 8
-    q, k, v = rng.normal(size=(2, queries, d)), rng.normal(size=(2, keys, d)), rng.normal(size=(2, keys, 5))
+    for batch, queries, keys, d, width in ((2, 3, 4, 8, 5), (1, 4, 3, 2, 3), (2, 3, 4, 8, 5)):
+        q, k, v = (rng.normal(size=(batch, *size)) for size in ((queries, d), (keys, d), (keys, width)))
+        mask = rng.random((batch, queries, keys)) < 0.6
+        mask[np.arange(keys) == rng.integers(keys, size=(batch, queries, 1))] = True  # each query sees a key
+        _judge_attention(attend, q, k, v, mask)
+
+
+def _judge_attention(attend, q, k, v, mask):
+    keys, d = k.shape[1:]
     product = q @ transposed(k)
     scores = product / np.sqrt(d)
     compare(
@@ -158,9 +180,6 @@ def judge_attend(attend):
         ),
         (softmax(scores), "these are the weights; one step is left: mix the values, weights @ v."),
     )
-    mask = np.array(
-        [[[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]], [[0, 1, 1, 1], [1, 0, 1, 0], [1, 0, 0, 1]]], dtype=bool
-    )
     right = np.where(mask, scores, -np.inf)
     compare(
         attend(q, k, v, mask),
@@ -184,17 +203,31 @@ def judge_attend(attend):
             "a masked score of 0 still gets e to the 0 = 1 before normalising; only minus infinity gives weight 0.",
         ),
     )
-    with np.errstate(all="ignore"):
-        large = np.exp(1000 * scores)
-        compare(
-            attend(1000 * q, k, v, mask),
-            softmax(1000 * right) @ v,
-            "the output for scores in the thousands",
-            (
-                np.where(mask, large, 0) / np.where(mask, large, 0).sum(-1, keepdims=True) @ v,
-                "scores in the thousands overflow in your softmax: use your stable one from exercise 01.1.",
-            ),
-        )
+    scores = 10_000 * scores
+    lowest = scores == scores.min(-1, keepdims=True)
+    for seen, what in ((mask, "in the ten thousands"), (lowest, "of which each query may look at the lowest only")):
+        right = np.where(seen, scores, -np.inf)
+        with np.errstate(all="ignore"):
+            compare(
+                attend(10_000 * q, k, v, seen),
+                softmax(right) @ v,
+                f"the output for scores {what}",
+                *(
+                    (
+                        shifted(right, by) @ v,
+                        "scores in the ten thousands overflow in your softmax: use your stable one from exercise 01.1.",
+                    )
+                    for by in (0, right.min(-1, keepdims=True), scores.mean(-1, keepdims=True), scores.max())
+                ),
+                *(
+                    (
+                        softmax(np.where(seen, scores, low)) @ v,
+                        "a number such as -1000 is not low enough for a masked score, as real ones can be lower: "
+                        "take minus infinity.",
+                    )
+                    for low in (-100, -1000, -10_000)
+                ),
+            )
 
 
 @exercise(
@@ -210,7 +243,8 @@ def judge_attend(attend):
     ),
 )
 def judge_history_mask(history_mask):
-    for lengths, size in ((np.array([3, 5, 1, 4]), 5), (np.array([2, 6]), 6), (np.array([1]), 1)):
+    cases = (([3, 5, 1, 4], 5), ([2, 6], 6), ([1], 1), ([2, 3], 5), ([1, 4, 2, 2], 5))  # not all fill a row
+    for lengths, size in ((np.array(lengths), size) for lengths, size in cases):
         query, key = np.arange(size)[:, None], np.arange(size)[None, :]
         length = lengths[:, None, None]
         causal, real = key <= query, key < length
@@ -244,6 +278,10 @@ def judge_history_mask(history_mask):
             ),
             (~right, "your mask is inside out: True means this query may look at this key."),
             (causal | real, "`or` lets in a pair that passes one of the two tests; a pair has to pass both."),
+            (
+                right[:, : lengths.max(), : lengths.max()],
+                "your mask is as wide as the longest history; make it `max_length` wide, the width of the batch.",
+            ),
             (causal & (key <= length), "one key too many is real: with length n the real positions are 0 to n - 1."),
         )
 
@@ -332,10 +370,14 @@ def judge_block(transformer_block):
     def mlp(x):
         return np.maximum(x @ up, 0) @ down
 
-    def layer_norm(x):
+    def normalised(x):
         return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
 
-    for shape in ((2, 4, 6), (1, 3, 6)):
+    def with_gain(x):
+        return gain * normalised(x) + shift
+
+    gain, shift = rng.uniform(0.5, 2, size=(2, 6))
+    for shape, layer_norm in (((2, 4, 6), normalised), ((1, 3, 6), with_gain), ((2, 4, 6), with_gain)):
         x = rng.normal(size=shape)
         y = layer_norm(x + mha(x))
         before = x + mha(layer_norm(x))
@@ -368,6 +410,11 @@ def judge_block(transformer_block):
             (y + mlp(y), "the last layer_norm is missing: Z = LN(Y + MLP(Y))."),
             (layer_norm(x + mha(x) + mlp(x + mha(x))), "the first layer_norm is missing: Y = LN(X + MHA(X))."),
             (x + mha(x) + mlp(x + mha(x)), "neither half normalises: each ends in a layer_norm."),
+            (
+                normalised((own := normalised(x + mha(x))) + mlp(own)),
+                "you normalise in a way of your own; use the `layer_norm` given, which may have learned to scale and "
+                "shift.",
+            ),
             (y, "the block stops half way: Y = LN(X + MHA(X)) still has to go through the MLP half."),
         )
 
@@ -391,7 +438,7 @@ def split(x: np.ndarray, heads: int) -> np.ndarray:
 )
 def judge_heads(split_heads, merge_heads):
     rng = np.random.default_rng(6)
-    for (batch, length, d), heads in (((2, 3, 8), 4), ((2, 4, 8), 4), ((1, 5, 6), 2), ((2, 3, 4), 1)):
+    for (batch, length, d), heads in (((2, 3, 8), 4), ((2, 4, 8), 4), ((1, 5, 6), 2), ((2, 3, 4), 1), ((2, 3, 8), 4)):
         x, size = rng.normal(size=(batch, length, d)), d // heads
         parts = split(x, heads)
         regrouped = x.reshape(batch, length, heads, size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from recsys_helpers.checks.core import Question, Wrong, compare, exercise, numbers, quiz
-from recsys_helpers.checks.lesson01 import softmax
+from recsys_helpers.checks.lesson01 import shifted, softmax
 
 
 @exercise(
@@ -27,6 +27,10 @@ def judge_pack(pack):
         ([7, 8], [10, 11, 12], minilm, 8),  # fits exactly
         ([7, 8, 9], [10, 11, 12, 13], minilm, 8),  # too long by two
         ([7, 8, 9, 10], [11], small, 10),  # another vocabulary, whose [PAD] is not 0
+        ([27, 28, 29], [20, 21, 22, 23], small, 9),  # too long by one
+        ([17, 18, 19], [20, 21], small, 12),  # room again: an answer may remember
+        ([7, 8, 9], [10, 11], minilm, 6),  # no room for B
+        ([7, 8], [], minilm, 9),  # no B
     )
     for a, b, special, length in cases:
         pad, cls, sep = special["[PAD]"], special["[CLS]"], special["[SEP]"]
@@ -61,14 +65,31 @@ def judge_pack(pack):
             ),
             (fill(row, 0), "you pad with 0; look up the id of [PAD] in `special`."),
             (
-                whole[:length],
+                fill(whole[:length], pad),
                 "cutting the finished row took the last [SEP] with it: shorten B first, then put [SEP] behind it.",
             ),
             (
-                [cls, *a[: length - len(b) - 3], sep, *b, sep],
+                fill([cls, *a[: max(length - len(b) - 3, 0)], sep, *b, sep], pad),
                 "you shortened A; cut pieces off the end of B and keep A whole.",
             ),
-            (whole, f"the row does not fit into {length} places: cut pieces off the end of B until it does."),
+            *(
+                [
+                    (
+                        fill([cls, *a, sep], pad),
+                        "an empty B still closes with a [SEP] of its own: two stand side by side.",
+                    )
+                ]
+                if not kept
+                else []
+            ),
+            (
+                fill([cls, *a, sep, *b[: max(1, right)], sep], pad),
+                "you keep a piece of B although none fits: B may be cut to nothing.",
+            ),
+            (
+                fill(whole, pad),
+                f"the row does not fit into {length} places: cut pieces off the end of B until it does.",
+            ),
             (fill([cls, *a, *kept, sep], pad), "no [SEP] stands between A and B, so they read as one text."),
             (fill([cls, *a, sep, *kept], pad), "the [SEP] that closes B is missing."),
             (fill([*a, sep, *kept, sep], pad), "the row has to begin with [CLS]."),
@@ -122,9 +143,12 @@ def judge_pack(pack):
 )
 def judge_mean_pool(mean_pool):
     rng = np.random.default_rng(2)
-    for lengths, length in ((np.array([3, 2, 4]), 5), (np.array([6, 1]), 6)):
-        vectors = rng.normal(2, 1, size=(len(lengths), length, 4))
+    cases = (([3, 2, 4], 5, 4, 0), ([6, 1], 6, 3, 0), ([3, 2, 4], 5, 4, 1), ([4, 3, 1], 5, 4, 0))
+    for lengths, length, d, first in cases:  # in one case the padding comes first, which the mask tells
+        lengths = np.array(lengths)
+        vectors = rng.normal(2, 1, size=(len(lengths), length, d))
         mask = np.arange(length) < lengths[:, None]
+        mask = mask[:, ::-1] if first else mask
         kept = vectors * mask[:, :, None]
         with np.errstate(all="ignore"):
             compare(
@@ -139,6 +163,10 @@ def judge_mean_pool(mean_pool):
                     kept.mean(1),
                     "you divide by the padded length, so short texts get short vectors: "
                     "divide by the number of real tokens.",
+                ),
+                (
+                    (vectors * (np.arange(length) < lengths[:, None])[:, :, None]).sum(1) / lengths[:, None],
+                    "you take the first places of each text; the mask tells which places are real, here the last ones.",
                 ),
                 (vectors[:, 0], "that is the vector of [CLS] alone; average over all real tokens."),
                 (kept.sum(1), "that is the sum of the real tokens; divide by how many each text has."),
@@ -164,7 +192,7 @@ def judge_mean_pool(mean_pool):
                     "you average the padding and leave out the text: the mask is True where a token is real.",
                 ),
                 (
-                    (kept.sum(1) - vectors[:, 0]) / (lengths - 1)[:, None],
+                    (kept.sum(1) - kept[:, 0]) / (lengths - mask[:, 0])[:, None],
                     "you leave out [CLS]; it is a real place, and its mask is True.",
                 ),
                 (
@@ -193,7 +221,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 )
 def judge_probabilities(interest_probabilities):
     rng = np.random.default_rng(3)
-    for users, interests, temperature in ((3, 5, 0.2), (1, 4, 2.0), (4, 4, 0.5)):
+    for users, interests, temperature in ((3, 5, 0.2), (1, 4, 2.0), (4, 4, 0.5), (3, 5, 0.2)):
         user = rng.normal(size=(users, 6)) * rng.uniform(1, 3, size=(users, 1))
         categories = rng.normal(size=(interests, 6)) * rng.uniform(1, 3, size=(interests, 1))
         cosine, dot = unit(user) @ unit(categories).T, user @ categories.T
@@ -246,15 +274,22 @@ def judge_probabilities(interest_probabilities):
             ),
         )
     with np.errstate(all="ignore"):
-        powers = np.exp(cosine / 1e-4)
+        scores = cosine / 1e-4
         compare(
             interest_probabilities(user, categories, 1e-4),
-            softmax(cosine / 1e-4),
+            softmax(scores),
             "the probabilities at temperature 0.0001",
+            *(
+                (
+                    shifted(scores, by),
+                    "at temperature 0.0001 the exponentials overflow: take off each row's maximum first, "
+                    "as in exercise 01.1.",
+                )
+                for by in (0, *(of(scores, axis=-1, keepdims=True) for of in (np.min, np.mean, np.median)))
+            ),
             (
-                powers / powers.sum(-1, keepdims=True),
-                "at temperature 0.0001 the exponentials overflow: take off each row's maximum first, "
-                "as in exercise 01.1.",
+                shifted(scores, scores.max()),
+                "one maximum for all users leaves a row of low scores with nothing but 0: take off each row's own.",
             ),
         )
 
@@ -407,6 +442,10 @@ def judge_accuracy(accuracy_by_trap, accuracy_interval):
     trap = np.repeat(["plain", "past", "negation"], [5, 4, 3])
     predicted = np.repeat(["art", "science", "history", "science", "art"], [3, 3, 2, 3, 1])
     _judge_by_trap(accuracy_by_trap, truth, predicted, trap)
+    # no trap has the favourite of all comments, art, for its own, but the smallest
+    truth = np.repeat(["history", "art", "science", "art", "art"], [3, 1, 3, 2, 3])
+    trap = np.repeat(["plain", "past", "negation"], [4, 5, 3])
+    _judge_by_trap(accuracy_by_trap, truth, np.roll(truth, 2), trap)
     rng = np.random.default_rng(61)
     _judge_by_trap(
         accuracy_by_trap,
@@ -446,6 +485,14 @@ def _judge_by_trap(accuracy_by_trap, truth, predicted, trap):
             "your baseline picks a new favourite for each trap, which nobody knows beforehand: "
             "take the most frequent true interest of all comments.",
         ),
+        *(
+            (
+                table(accuracy, share(frequent(truth[trap == kind]))),
+                "your baseline's favourite is that of a single trap; take the most frequent true interest of all "
+                "comments.",
+            )
+            for kind in kinds
+        ),
         (
             table(accuracy, share(frequent(predicted))),
             "your baseline's favourite is what the model says most often; take the most frequent true interest.",
@@ -473,8 +520,9 @@ def _judge_by_trap(accuracy_by_trap, truth, predicted, trap):
     )
 
 
-def _judge_interval(accuracy_interval, resamples=6000):
-    for right_answers, size in ((800, 1000), (19, 20)):
+def _judge_interval(accuracy_interval):
+    many = 500
+    for right_answers, size, resamples in ((400, many, 1000), (4, 5, 400)):  # the second is skewed
         correct = np.repeat([1.0, 0.0], [right_answers, size - right_answers])
         mean, error = correct.mean(), correct.std() / np.sqrt(size)
         # the reference draws the number of right answers directly: binomial, as in sampling with replacement
@@ -483,9 +531,6 @@ def _judge_interval(accuracy_interval, resamples=6000):
         ends = numbers(accuracy_interval(correct, resamples, 6), "the interval")
         if ends.shape != (2,):
             raise Wrong(f"return two numbers, the low and the high end; yours have shape {ends.shape}.")
-        repeats = [numbers(accuracy_interval(correct, 50, 6), "the interval") for _ in range(3)]  # few draws, far apart
-        if any(repeat.shape != (2,) or not np.allclose(repeat, repeats[0], equal_nan=True) for repeat in repeats):
-            raise Wrong("the same seed gives another interval each time: draw from np.random.default_rng(seed).")
         if np.isnan(ends).any():
             raise Wrong(f"the interval of {right_answers} right answers in {size} holds NaN.")
         if ends[0] > ends[1]:
@@ -514,30 +559,51 @@ def _judge_interval(accuracy_interval, resamples=6000):
             )
         if ends[1] > 2:
             raise Wrong("your interval is in percent: give shares, from 0 to 1.")
+        turned = [2 * mean - high, 2 * mean - low]
+        if size < many and np.allclose(ends, turned, atol=0.01):
+            raise Wrong(
+                "your ends are twice the accuracy minus the percentiles, which is another bootstrap, the basic one: "
+                "return the percentiles themselves."
+            )
         if ends[1] > 1:
             raise Wrong(
                 "your interval ends above 1, which no accuracy can: that is a normal curve laid over the mean. "
                 "Take percentiles of the resampled means."
             )
-        if size < 100:
-            continue  # so few answers have only a few possible means: width cannot be judged finely
-        if abs(width - 2 * error) < 0.25 * error:
+        if size < many and abs(ends[0] - (mean - 1.96 * error)) < 0.01:
+            raise Wrong(
+                "your low end is the mean minus 1.96 standard errors, a normal curve that was cut off at 1; near 1 the "
+                "means are skewed. Take percentiles of the resampled means."
+            )
+        if size == many and abs(width - 2 * error) < 0.25 * error:
             raise Wrong(
                 "that is one standard error to each side, about 68%; 95% lie between the percentiles 2.5 and 97.5."
             )
-        if abs(width - 2 * 1.645 * error) < 0.3 * error:
+        if size == many and abs(width - 2 * 1.645 * error) < 0.2 * error:
             raise Wrong(
                 "your interval holds 90%: 5% are cut off at each end; 95% lie between the percentiles 2.5 and 97.5."
             )
-        # 6,000 draws place an end to within .04 standard errors, and the means stand .08 apart
-        if max(abs(ends[0] - low), abs(ends[1] - high)) > 0.2 * error:
+        # 1,000 draws place an end to within .09 standard errors. The means of 5 answers stand so far apart that both
+        # ends are one of them, whatever is drawn.
+        if max(abs(ends[0] - low), abs(ends[1] - high)) > (0.33 if size == many else 0.1) * error:
             raise Wrong(
                 f"for {right_answers} right answers in {size} the ends should lie near {low:.3f} and {high:.3f}; "
                 f"yours are {ends[0]:.3f} and {ends[1]:.3f}."
             )
-    correct = np.repeat([1.0, 0.0], [800, 200])
-    if not np.ptp([numbers(accuracy_interval(correct, 50, seed), "the interval") for seed in range(4)], axis=0).any():
+    certain = numbers(accuracy_interval(np.ones(12), 50, 6), "the interval")
+    if not np.allclose(certain, 1):
+        raise Wrong(
+            f"where all answers are right, every resample has the mean 1, and so both ends; yours are {certain}."
+        )
+    correct = np.repeat([1.0, 0.0], [400, 100])
+    # seeds far apart: whoever draws with seed + i may have the same draws for neighbours
+    few = np.array([numbers(accuracy_interval(correct, 50, 1000 * seed), "the interval") for seed in (*range(6), 0)])
+    if not np.allclose(few[0], few[-1]):
+        raise Wrong("the same seed gives another interval each time: draw from np.random.default_rng(seed).")
+    if not np.ptp(few, axis=0).any():
         raise Wrong("every seed gives the same interval: draw from np.random.default_rng(seed), with the `seed` given.")
+    if few[:-1].std(axis=0).max() < 0.12 * correct.std() / np.sqrt(len(correct)):  # .33 is usual
+        raise Wrong("of 50 resamples your ends are steadier than so few can be: draw as many as `resamples` says.")
 
 
 @exercise(

@@ -52,7 +52,7 @@ def shrunk_mean(index: np.ndarray, value: np.ndarray, size: int, damping: float)
 )
 def judge_biases(damped_biases):
     rng = np.random.default_rng(46)  # of the last case, one user and one film have a single rating
-    for n_users, n_items, size, damping in ((6, 5, 17, 2.0), (5, 8, 20, 0.5), (7, 6, 18, 0)):
+    for n_users, n_items, size, damping in ((6, 5, 17, 2.0), (5, 8, 20, 0.5), (7, 6, 18, 0), (7, 6, 18, 0)):
         # user 1, film 0 and the last of both have no rating
         cell = rng.choice((n_users - 1) * (n_items - 1), size, replace=False)
         user, item = np.divmod(cell, n_items - 1)
@@ -140,7 +140,7 @@ def _bias_mistakes(index, rest, with_mu, size, damping, who):
         (right[: index.max() + 1], short),
         (np.nan_to_num(right)[: index.max() + 1], short),
         (
-            np.bincount(index, rest, size) / np.maximum(count, 1) / max(damping, 1),
+            np.bincount(index, rest, size) / np.maximum(count, 1) / (damping or 1),
             f"for {who} biases you divided the means by the damping; add it to the number of ratings instead.",
         ),
     )
@@ -172,7 +172,7 @@ def numeric_gradient(loss: Callable[[np.ndarray], float], weights: np.ndarray, s
 def judge_gradients(strength_gradients):
     rng = np.random.default_rng(32)
     # w2 is square at first: only then does a missing transpose pass unnoticed by NumPy
-    for users, d, width, items in ((7, 3, 4, 4), (5, 4, 6, 2), (6, 2, 3, 1)):
+    for users, d, width, items in ((7, 3, 4, 4), (5, 4, 6, 2), (6, 2, 3, 1), (5, 4, 6, 2)):
         x, liked = rng.normal(size=(users, d)), rng.integers(0, 2, size=(users, items))
         w1, w2 = rng.normal(size=(d, width)), rng.normal(size=(width, items))
         _judge_net(strength_gradients, x, liked, w1, w2)
@@ -330,11 +330,12 @@ def in_batch(logits: np.ndarray, axis: int = 1) -> np.ndarray:
 def judge_in_batch(in_batch_loss):
     rng = np.random.default_rng(34)
     films = np.array([3, 8, 4, 6, 9, 1])
-    for items in (films[:5], films, films[[0, 1, 0, 2, 0, 1]], films[[3, 2, 2, 4]]):
+    cases = (films[:5], films, films[[0, 1, 0, 2, 0, 1]], films[[5, 5, 5]], films[[3, 2, 2, 4]])
+    for items, rare in zip(cases, (1, 1, 1e-7, 1, 1), strict=True):
         size = len(items)
         own, copies = np.eye(size, dtype=bool), (items[:, None] == items) & ~np.eye(size, dtype=bool)
         scores = rng.normal(0, 1.5, size=(size, size))
-        probability = np.linspace(0.02, 0.4, 10)[items]
+        probability = np.linspace(0.02, 0.4, 10)[items] * rare
         log_q = np.log(probability)
         raw, logits = np.where(copies, -np.inf, scores), np.where(copies, -np.inf, scores - log_q)
         right = in_batch(logits)
@@ -408,24 +409,36 @@ def judge_in_batch(in_batch_loss):
                 "you judge each pair by itself with a sigmoid; here the films of a row share out 1 by a softmax.",
             ),
         )
-    with np.errstate(all="ignore"):
-        powers = np.exp(400 * scores - log_q)
-        compare(
-            in_batch_loss(400 * scores, items, probability),
-            in_batch(np.where(copies, -np.inf, 400 * scores - log_q)).mean(),
-            "the loss for scores in the hundreds",
-            *(
-                (
-                    -np.log(np.diag(share)).mean(),
-                    "scores in the hundreds overflow, or a probability rounds to 0 and its log is infinite: stay with "
-                    "logarithms, and take off each row's maximum before np.exp.",
-                )
-                for share in (
-                    powers / np.where(copies, 0, powers).sum(1, keepdims=True),
-                    softmax(np.where(copies, -np.inf, 400 * scores - log_q)),
-                )
-            ),
-        )
+    for lifted, where in ((own, "far below"), (~own, "far above")):
+        large = 400 * scores + 2500 * lifted
+        logits = np.where(copies, -np.inf, large - log_q)
+        got = in_batch_loss(large, items, probability)
+        with np.errstate(all="ignore"):
+            powers, gap = np.exp(logits), logits - np.diag(logits)[:, None]
+            compare(
+                got,
+                in_batch(logits).mean(),
+                f"the loss for scores in the hundreds, those of the others {where} the positive",
+                *(
+                    (
+                        value,
+                        "scores in the hundreds overflow: stay with logarithms, and take off each row's maximum before "
+                        "np.exp.",
+                    )
+                    for value in (
+                        -np.log(np.diag(powers / powers.sum(1, keepdims=True))).mean(),
+                        np.mean(np.log(powers.sum(1)) - np.diag(logits)),
+                    )
+                ),
+                *(
+                    (
+                        value,
+                        "where another film's score is far above the positive's, your loss is infinite: a share "
+                        "rounds to 0, or np.exp overflows. Take off each row's maximum, and take no log of a share.",
+                    )
+                    for value in (-np.log(np.diag(softmax(logits))).mean(), np.log(np.exp(gap).sum(1)).mean())
+                ),
+            )
 
 
 @exercise(
@@ -450,6 +463,9 @@ def judge_calibration_error(expected_calibration_error):
     certain = np.repeat([1.0, 0.93, 0.85, 0.0, 0.04], [5, 6, 4, 5, 6])
     liked = np.concatenate([[1, 1, 0, 0, 0], [1] * 6, [1] * 4, [0, 0, 1, 1, 1], [0] * 6]).astype(bool)
     _judge_bins(expected_calibration_error, certain, liked, 10)
+    _judge_bins(expected_calibration_error, gappy, rng.random(80) < 0.6, 1)
+    p = rng.random(240) ** 2
+    _judge_bins(expected_calibration_error, p, rng.random(240) < p**2, 10)
 
 
 def bin_numbers(p: np.ndarray, bins: int) -> np.ndarray:

@@ -34,9 +34,11 @@ def step_counts(histories: list[np.ndarray], n_interests: int) -> np.ndarray:
 )
 def judge_transitions(estimate_transitions):
     rng = np.random.default_rng(41)
-    for n, sizes, smoothing in ((4, (9, 1, 14, 6), 0.5), (3, (20, 0, 12), 2.0), (5, (40, 30, 2), 0.25)):
+    cases = ((4, (9, 1, 14, 6), 0.5), (3, (20, 0, 12), 2.0), (5, (40, 30, 2), 0.25), (4, (9, 1, 14, 6), 0.5))
+    for n, sizes, smoothing in cases:
         histories = [rng.choice(n, size, p=shares(np.arange(n, 0.0, -1))) for size in sizes]
         _judge_smoothed(estimate_transitions, histories, n, smoothing)
+        _judge_smoothed(estimate_transitions, histories, n + 2, smoothing)  # no event has the last two interests
 
     histories = [np.array(history) for history in ([0, 2, 0, 0, 2], [2, 3], [4, 0])]  # nothing comes after 1 and 3
     counts = step_counts(histories, 5)
@@ -65,6 +67,8 @@ def judge_transitions(estimate_transitions):
             "you fill a row that was never seen with the overall shares; asked is a uniform row.",
         ),
     )
+    nothing = [np.array([], dtype=int), np.array([2])]
+    compare(estimate_transitions(nothing, 3, 0), np.full((3, 3), 1 / 3), "P where no step was seen at all")
 
 
 def _judge_smoothed(estimate_transitions, histories, n, smoothing):
@@ -72,6 +76,7 @@ def _judge_smoothed(estimate_transitions, histories, n, smoothing):
     smooth = counts + smoothing
     right = shares(smooth)
     visits = np.bincount(np.concatenate(histories), minlength=n)
+    top = np.flatnonzero(visits)[-1] + 1
     glued = step_counts([np.concatenate(histories)], n)
     each_once = sum((step_counts([history], n) > 0).astype(float) for history in histories)
     once = (
@@ -94,6 +99,11 @@ def _judge_smoothed(estimate_transitions, histories, n, smoothing):
             ),
             (shares(each_once + smoothing), once),
             (shares((counts > 0) + smoothing), once),
+            (
+                shares(smooth[:top, :top]),
+                "P is as large as the interests seen; make it (n_interests, n_interests), also for those that no event "
+                "has.",
+            ),
             (shares(counts), "the smoothing makes no difference: add it to every count before you divide."),
             (shares(counts + 1), "you add 1 whatever `smoothing` is; add `smoothing`."),
             (
@@ -165,7 +175,7 @@ def _judge_smoothed(estimate_transitions, histories, n, smoothing):
 )
 def judge_evolve(evolve):
     rng = np.random.default_rng(42)
-    for users, k, noise in (((), 4, 0.2), ((4,), 4, 0.1), ((3,), 5, 0.3), ((2,), 3, 0.0), ((), 3, 1.0)):
+    for users, k, noise in (((), 4, 0.2), ((4,), 4, 0.1), ((3,), 5, 0.3), ((2,), 3, 0.0), ((), 3, 1.0), ((4,), 4, 0.1)):
         transition, now = rng.dirichlet(np.ones(k) / 2, size=k), rng.dirichlet(np.ones(k), size=users)
         after, backward, uniform = now @ transition, now @ transition.T, 1 / k
         article = backward + noise * (1 - backward)
@@ -267,7 +277,7 @@ GATES = ("input", "forget", "candidate", "output")
 )
 def judge_lstm(lstm_step):
     rng = np.random.default_rng(43)
-    for batch, features, units in ((3, 4, 2), (1, 2, 5), (4, 1, 1)):
+    for batch, features, units in ((3, 4, 2), (1, 2, 5), (4, 1, 1), (3, 4, 2)):
         x, h, c = (rng.normal(size=(batch, size)) for size in (features, units, units))
         kernel, recurrent = rng.normal(size=(features, 4 * units)), rng.normal(size=(units, 4 * units))
         bias = rng.normal(size=4 * units)
@@ -397,6 +407,7 @@ def judge_windows(make_windows):
         ([[1, 2, 3], [6, 5, 4, 3, 2, 1], [9, 9], [8, 7, 8]], 2),
         ([[3, 1, 2], [2, 4]], 1),
         ([[2, 6, 1]], 5),
+        ([[3951, 1682, 2, 300], [40, 977], [7, 1, 260, 2, 9, 3]], 4),  # as in the first; numbers as films have them
     )
     for histories, length in cases:
         made = make_windows(histories, length)
@@ -641,6 +652,8 @@ def judge_drift(interest_drift):
         (np.array([1, 0, 0, 2, 1, 0, 3, 2, 3, 3, 2, 3, 3]), 5, "13 events, some interests in one half only"),
         (np.array([3, 3, 0, 0]), 4, "two halves with nothing in common"),
         (np.array([2, 1, 1, 1, 2, 1]), 4, "two halves that differ only in their order"),
+        (np.array([2, 0, 2]), 3, "3 events"),
+        (np.concatenate([shuffle(early), shuffle(early[::-1] // 2 + 1)]), 3, "another history of 40 events"),
     ):
         with np.errstate(all="ignore"):
             _judge_distance(interest_drift(interests, k), interests, k, f"the drift of {what}")

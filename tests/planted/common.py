@@ -21,3 +21,21 @@ class Tensor:
 def one_wrong(right, wrong):
     """An answer with one entry replaced, for each pair of (entry, value, phrase)."""
     return [(({**right, key: value},), phrase) for key, value, phrase in wrong]
+
+
+def remembering(answer):
+    """An answer that gives the same again for whatever has the same shapes: it was right once."""
+    kept = {}
+
+    def size(argument):
+        if isinstance(argument, list):
+            return [size(part) for part in argument] if np.ndim(argument[0]) else len(argument)
+        return getattr(argument, "shape", None if callable(argument) or isinstance(argument, dict) else argument)
+
+    def remembered(*arguments):
+        key = str([size(argument) for argument in arguments])
+        if key not in kept:
+            kept[key] = answer(*arguments)
+        return kept[key]
+
+    return remembered

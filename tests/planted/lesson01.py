@@ -1,10 +1,12 @@
 """Planted answers to the exercises of lesson 01."""
 
+import functools
 import math
 
 import numpy as np
+from scipy import special
 
-from planted.common import Tensor, one_wrong, softmax
+from planted.common import Tensor, one_wrong, remembering, softmax
 
 RIGHT: dict[str, list[tuple]] = {}
 WRONG: dict[str, list[tuple[tuple, str]]] = {}
@@ -30,7 +32,19 @@ def softmax_with_loops(scores):
     return [row(block) if np.ndim(block) == 1 else softmax_with_loops(block) for block in np.asarray(scores).tolist()]
 
 
-RIGHT["01.1"] = [(softmax,), (softmax_by_logarithms,), (softmax_in_place_float32,), (softmax_with_loops,)]
+def softmax_along_rows(scores):
+    return np.apply_along_axis(lambda row: 1 / np.exp(row[None] - row[:, None]).sum(1), -1, scores)
+
+
+RIGHT["01.1"] = [
+    (softmax,),
+    (softmax_by_logarithms,),
+    (softmax_in_place_float32,),
+    (softmax_with_loops,),
+    (softmax_along_rows,),
+    (lambda s: special.softmax(s, axis=-1),),
+    (lambda s: np.exp(s - special.logsumexp(s, axis=-1)[..., None]),),
+]
 WRONG["01.1"] = [
     ((lambda s: softmax(s, axis=-2),), "over the queries"),
     ((lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(),), "over the whole array"),
@@ -44,6 +58,12 @@ WRONG["01.1"] = [
     ((lambda s: np.exp(s) / np.exp(s).sum(-1, keepdims=True),), "overflow"),
     ((lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(-1, keepdims=True),), "row's own maximum"),
     ((lambda s: _renormalise(np.exp(s - s.min(-1, keepdims=True))),), "took off the minimum"),
+    ((lambda s: _renormalise(np.exp(s - s.mean(-1, keepdims=True))),), "took off the mean,"),
+    ((lambda s: _renormalise(np.exp(s - np.median(s, -1, keepdims=True))),), "took off the median"),
+    ((lambda s: _renormalise(np.exp(np.clip(s, -700, 700))),), "near 1000: 0.6439 is expected"),
+    ((remembering(softmax),), "the weights: "),
+    ((lambda s: np.round(softmax(s), 2),), "rounded to 2 decimals"),
+    ((lambda s: softmax(s) if s.ndim < 4 else softmax(s, axis=1),), "at position (0, 0, 0, 0)"),
     ((lambda s: softmax(s)[..., :1],), "should have shape (4, 4)"),
     ((lambda s: softmax(2 * s),), "at position (0, 0)"),
     ((lambda s: softmax(s / s.shape[-1] ** 0.5),), "divided by a root first"),
@@ -100,7 +120,14 @@ def masked_to_zero(q, k, v, mask=None):
     return softmax(scores if mask is None else scores * mask) @ v
 
 
-RIGHT["01.2"] = [(attend,), (attend_by_einsum,), (attend_with_loops,), (attend_renormalised,)]
+def attend_shifted(q, k, v, mask=None):
+    scores = np.matmul(q, k.transpose(0, 2, 1)) * k.shape[-1] ** -0.5
+    mask = np.ones_like(scores, bool) if mask is None else mask
+    powers = mask * np.exp(scores - scores.max(-1, keepdims=True, where=mask, initial=-np.inf), where=mask)
+    return np.nan_to_num(powers) @ v / np.nan_to_num(powers).sum(-1)[..., None]
+
+
+RIGHT["01.2"] = [(attend,), (attend_by_einsum,), (attend_with_loops,), (attend_renormalised,), (attend_shifted,)]
 WRONG["01.2"] = [
     ((lambda q, k, v, m: attend(q, k, v, m, scale=1),), "not scaled"),
     ((lambda q, k, v, m: attend(q, k, v, m, scale=q.shape[-1]),), "divided by d;"),
@@ -114,8 +141,19 @@ WRONG["01.2"] = [
     ((masked_afterwards,), "masked after the softmax"),
     ((lambda q, k, v, m: attend(q, k, v, None if m is None else ~m),), "inside out"),
     ((masked_to_zero,), "masked score of 0"),
-    ((attend_overflowing,), "overflow"),
+    ((attend_overflowing,), "ten thousands overflow"),
+    (
+        (lambda q, k, v, m: attend(q, k, v, m, where=lambda m, s, low: np.where(m, s, -1e3)),),
+        "such as -1000 is not low",
+    ),
+    (
+        (lambda q, k, v, m: attend(q, k, v, m, where=lambda m, s, low: s - 1e4 * ~m),),
+        "for scores in the ten thousands: ",
+    ),
+    ((lambda q, k, v, m: attend(q, k, v, m, scale=8**0.5),), "the output without a mask: "),
+    ((remembering(attend),), "yours is"),
     ((lambda q, k, v, m: attend(q, k, v, m, scale=5),), "the output without a mask: "),
+    ((lambda q, k, v, m: attend(q, k, v, None if m is None else np.broadcast_to(m[:1], m.shape)),), "with a mask: "),
 ]
 
 # --- 01.3 masks -----------------------------------------------------------------------------------------------------
@@ -144,7 +182,21 @@ def mask_rule(rule):
     return history_mask
 
 
-RIGHT["01.3"] = [(mask_by_triangle,), (mask_with_loops,), (mask_rule(lambda i, j, n, L: j < np.minimum(i + 1, n)),)]
+def mask_filled(lengths, size):
+    mask = np.zeros((len(lengths), size, size), dtype="int8")
+    for b, n in enumerate(lengths):
+        for i in range(size):
+            mask[b, i, : min(i + 1, n)] = 1
+    return mask
+
+
+RIGHT["01.3"] = [
+    (mask_by_triangle,),
+    (mask_with_loops,),
+    (mask_rule(lambda i, j, n, L: j < np.minimum(i + 1, n)),),
+    (mask_filled,),
+    (lambda lengths, size: np.tri(size) * (np.indices((len(lengths), 1, size))[2] < lengths[:, None, None]),),
+]
 WRONG["01.3"] = [
     ((mask_rule(lambda i, j, n, L: (j >= i) & (j < n)),), "later ones only"),
     ((mask_rule(lambda i, j, n, L: (j < i) & (j < n)),), "diagonal is missing"),
@@ -156,6 +208,8 @@ WRONG["01.3"] = [
     ((mask_rule(lambda i, j, n, L: ~((j <= i) & (j < n))),), "inside out"),
     ((mask_rule(lambda i, j, n, L: (j <= i) | (j < n)),), "`or`"),
     ((mask_rule(lambda i, j, n, L: (j <= i) & (j <= n)),), "one key too many"),
+    ((lambda lengths, size: mask_by_triangle(lengths, lengths.max()),), "as wide as the longest history"),
+    ((remembering(mask_by_triangle),), "the mask: "),
     ((lambda lengths, size: np.tril(np.ones((size, size), bool)),), "should have shape (4, 5, 5)"),
 ]
 
@@ -221,8 +275,18 @@ def first_half(x, mha, mlp, norm):
     return norm(x + mha(x))
 
 
-RIGHT["01.5"] = [(block,), (block_in_a_loop,)]
+def plain_norm(x):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
+
+
+def block_by_folding(x, mha, mlp, norm):
+    return functools.reduce(lambda inside, layer: norm(layer(inside) + inside), (mha, mlp), x).tolist()
+
+
+RIGHT["01.5"] = [(block,), (block_in_a_loop,), (block_by_folding,)]
 WRONG["01.5"] = [
+    ((lambda x, a, m, n: block(x, a, m, plain_norm),), "in a way of your own"),
+    ((remembering(block),), "the block's output: "),
     ((lambda x, a, m, n: n(x + a(x)) + n(m(x)),), "side by side"),
     ((lambda x, a, m, n: n(x + a(x)) + n(m(n(x + a(x)))),), "you add after normalising: Z"),
     ((pre_norm,), "pre-norm"),
@@ -272,6 +336,9 @@ WRONG["01.6"] = [
     ((split, lambda p: p.transpose(0, 2, 3, 1).reshape(p.shape[0], p.shape[2], -1)), "woven"),
     ((split, lambda p: p.swapaxes(1, 2)), "not joined yet"),
     ((lambda x, h: x, merge), "should have shape (2, 4, 3, 2)"),
+    ((remembering(split), merge), "the split: "),
+    ((split, remembering(merge)), "the merged heads: "),
+    ((split, lambda p: merge(p[:, ::-1])), "in another order"),
 ]
 
 # --- 01.7 the attention map -----------------------------------------------------------------------------------------

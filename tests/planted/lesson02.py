@@ -5,8 +5,12 @@ import random
 from collections import Counter
 
 import numpy as np
+import pandas as pd
+from scipy import special, stats
+from scipy.spatial import distance
+from sklearn.utils import resample
 
-from planted.common import Tensor, one_wrong, softmax
+from planted.common import Tensor, one_wrong, remembering, softmax
 
 RIGHT: dict[str, list[tuple]] = {}
 WRONG: dict[str, list[tuple[tuple, str]]] = {}
@@ -62,13 +66,39 @@ def packed_with(**part):
     return (lambda a, b, special, length: pack(a, b, special, length, **part),)
 
 
-RIGHT["02.1"] = [(pack,), (pack_numpy,), (lambda *args: [Tensor(row) for row in pack(*args)],)]
+def pack_by_place(a, b, special, length):
+    kept = b[: max(0, length - 3 - len(a))]
+    end, closing = len(a) + len(kept) + 2, len(a) + 1
+    text = {0: special["[CLS]"], closing: special["[SEP]"], end: special["[SEP]"]}
+    text |= dict(enumerate(a, 1)) | dict(enumerate(kept, closing + 1))
+    ids = tuple(text.get(place, special["[PAD]"]) for place in range(length))
+    return ids, tuple(closing < place <= end for place in range(length)), tuple(p <= end for p in range(length))
+
+
+def pack_keeping_a_piece(a, b, special, length):
+    return pack(a, b, special, max(length, len(a) + 3 + min(1, len(b))))
+
+
+def pack_one_sep(a, b, special, length):
+    cls, sep, pad = (special[name] for name in ("[CLS]", "[SEP]", "[PAD]"))
+    b = b[: length - len(a) - 3]
+    ids = [cls, *a, sep, *b, sep] if b else [cls, *a, sep]
+    segments = [0] * (len(a) + 2) + ([1] * (len(b) + 1) if b else [])
+    free = length - len(ids)
+    return ids + [pad] * free, segments + [0] * free, [1] * len(ids) + [0] * free
+
+
+RIGHT["02.1"] = [(pack,), (pack_numpy,), (lambda *args: [Tensor(row) for row in pack(*args)],), (pack_by_place,)]
 WRONG["02.1"] = [
     (packed_with(cls=0, sep=2), "article's ids"),
     (packed_with(cls=101, sep=102), "another has other ids"),
     (packed_with(pad=0), "you pad with 0"),
     ((pack_cut_at_the_end,), "took the last [SEP]"),
     ((pack_cutting_a,), "shortened A"),
+    ((pack_keeping_a_piece,), "although none fits"),
+    ((pack_one_sep,), "two stand side by side"),
+    ((remembering(pack),), "the token ids of A=[17, 18, 19], B=[20, 21], length 12: "),
+    ((lambda *args: pack(*args)[::-1],), "in the place of the token ids"),
     ((lambda a, b, s, n: pack(a, b, s, max(n, len(a) + len(b) + 3)),), "does not fit into 8"),
     ((lambda a, b, s, n: pack(a, b, s, min(n, len(a) + len(b) + 3)),), "make no batch"),
     (packed_with(row=lambda cls, a, sep, b, pad: [cls, *a, *b, sep]), "read as one text"),
@@ -107,9 +137,17 @@ RIGHT["02.2"] = [
     (mean_pool,),
     (lambda vectors, mask: [text[real].mean(axis=0) for text, real in zip(vectors, mask, strict=True)],),
     (lambda vectors, mask: np.einsum("bld,bl->bd", vectors, mask / mask.sum(1, keepdims=True)),),
-    (lambda vectors, mask: np.ma.array(vectors, mask=np.repeat(~mask[:, :, None], 4, 2)).mean(axis=1),),
+    (lambda vectors, mask: np.ma.array(vectors, mask=np.repeat(~mask[:, :, None], vectors.shape[2], 2)).mean(axis=1),),
+]
+RIGHT["02.2"] += [
+    (lambda vectors, mask: np.average(vectors * mask[..., None], axis=1) * mask.shape[1] / mask.sum(1)[:, None],),
+    (lambda vectors, mask: [np.matmul(m / np.count_nonzero(m), v) for v, m in zip(vectors, mask, strict=True)],),
+    (lambda vectors, mask: np.mean(vectors, axis=1, where=mask[..., None]),),
 ]
 WRONG["02.2"] = [
+    ((lambda v, m: [text[:n].mean(0) for text, n in zip(v, m.sum(1), strict=True)],), "take the first places"),
+    ((remembering(mean_pool),), "the text vectors: 2"),
+    ((lambda v, m: np.round(mean_pool(v, m), 2),), "rounded to 2 decimals"),
     ((lambda v, m: v.mean(1),), "average the padding too"),
     ((lambda v, m: (v * m[:, :, None]).mean(1),), "padded length"),
     ((lambda v, m: v[:, 0],), "[CLS] alone"),
@@ -154,7 +192,28 @@ RIGHT["02.3"] = [
     (probabilities_with_loops,),
     (lambda u, c, t: Tensor(softmax(np.einsum("ud,cd->uc", unit(u), unit(c)) / t).astype("float64")),),
 ]
+RIGHT["02.3"] += [
+    (lambda u, c, t: np.exp((x := unit(u) @ unit(c).T / t) - special.logsumexp(x, axis=1, keepdims=True)),),
+    (lambda u, c, t: special.softmax((1 - distance.cdist(u, c, "cosine")) / t, axis=1).tolist(),),
+    (lambda u, c, t: softmax((u @ c.T) / np.outer(np.sqrt((u * u).sum(1)), np.sqrt((c * c).sum(1))) * (1 / t)),),
+]
+
+
+def shifted_by(measure):
+    """Probabilities whose exponentials are held down by this measure of a row."""
+
+    def answer(user, categories, temperature):
+        scores = unit(user) @ unit(categories).T / temperature
+        powers = np.exp(scores - measure(scores))
+        return powers / powers.sum(-1, keepdims=True)
+
+    return (answer,)
+
+
 WRONG["02.3"] = [
+    (shifted_by(lambda x: x.max()), "for all users leaves"),
+    (shifted_by(lambda x: np.clip(x, 700, None) - 700), "temperature 0.0001: "),
+    ((remembering(probabilities),), "the probabilities: 0."),
     ((lambda u, c, t: softmax((unit(u) @ unit(c).T / t)[..., None])[..., 0],), "the article's result"),
     ((lambda u, c, t: softmax(u @ c.T / t),), "compare dot products"),
     ((lambda u, c, t: softmax(unit(u) @ c.T / t),), "the categories not"),
@@ -233,6 +292,11 @@ RIGHT["02.5"] = [
     (lambda s, p, w, n: p * np.interp(s, [0, w, n], [0, 1, 0]),),
     (lambda s, p, w, n: Tensor(p * np.clip(min(s / w, (n - s) / (n - w)), 0, None)),),
 ]
+RIGHT["02.5"] += [
+    (lambda s, p, w, n: np.float32(p) * np.float32(max(min(s / w, (n - s) / (n - w)), 0)),),
+    (lambda s, p, w, n: 0 if s >= n else p * (s if s <= w else w * (n - s) / (n - w)) / w,),
+    (lambda s, p, w, n: np.array([p * s / w, p - p * (s - w) / (n - w), 0])[(s > w) + (s > n)],),
+]
 WRONG["02.5"] = [
     (climbing(lambda s, w, n: 1, fall), "there is no warm-up"),
     ((lambda s, p, w, n: p * max(n - s, 0) / n,), "one line from the peak"),
@@ -244,6 +308,9 @@ WRONG["02.5"] = [
     ((lambda s, p, w, n: p * (s / w if s < w else fall(s, w, n)),), "negative"),
     ((lambda s, p, w, n: learning_rate(s, 1, w, n),), "multiply by it"),
     ((cosine_decay,), "cosine"),
+    ((lambda s, p, w, n: learning_rate(s, p, w, n - 1),), "yours is"),
+    ((lambda s, p, w, n: round(learning_rate(s, p, w, n), 3),), "rounded to 3 decimals"),
+    ((lambda s, p, w, n: learning_rate(s, p, 10, n),), "peak 1.0"),
     ((lambda s, p, w, n: learning_rate(s, p, w, n) / 2,), "is expected at position (1,)"),
 ]
 
@@ -278,6 +345,19 @@ def trap_table(pair):
             return Counter(labels.tolist()).most_common(1)[0][0]
 
         return {k: pair(truth == predicted, truth, predicted, trap == k, most) for k in set(trap.tolist())}
+
+    return report
+
+
+def favourite_of(pick):
+    """A report whose baseline knows the comments of one trap only."""
+
+    def report(truth, predicted, trap):
+        names, counts = np.unique(truth[trap == pick(trap)], return_counts=True)
+        return {
+            k: ((truth == predicted)[trap == k].mean(), (truth[trap == k] == names[counts.argmax()]).mean())
+            for k in np.unique(trap)
+        }
 
     return report
 
@@ -326,7 +406,52 @@ def without_replacement(correct, resamples, seed):
     return np.percentile([rng.permutation(correct).mean() for _ in range(100)], [2.5, 97.5])
 
 
-RIGHT["02.6"] = [(by_trap, interval), (by_trap_with_loops, interval_with_loops), (by_trap, interval_by_binomial)]
+def by_trap_in_pandas(truth, predicted, trap):
+    frame = pd.DataFrame({"right": truth == predicted, "base": truth == pd.Series(truth).mode()[0], "trap": trap})
+    return {kind: tuple(part[["right", "base"]].mean()) for kind, part in frame.groupby("trap")}
+
+
+def by_scipy(correct, resamples, seed):
+    rng = np.random.default_rng(seed)
+    found = stats.bootstrap((correct,), np.mean, n_resamples=resamples, method="percentile", rng=rng)
+    return found.confidence_interval
+
+
+def by_resample(correct, resamples, seed):
+    means = [resample(correct, random_state=seed + i).mean() for i in range(resamples)]
+    return np.percentile(means, [2.5, 97.5])
+
+
+def sorted_means(correct, resamples, seed):
+    places = np.random.RandomState(seed).randint(0, len(correct), (resamples, len(correct)))
+    return np.nanquantile(correct[places].mean(1), (0.025, 0.975)).tolist()
+
+
+def normal(cut):
+    """Mean and 1.96 standard errors, the ends cut off at 0 and 1."""
+    return lambda correct, resamples, seed: np.clip(
+        interval(correct, resamples, seed) * (1 - cut) + cut * np.array(spread(1.96)(correct, 0, 0)), 0, 1
+    )
+
+
+def wilson(correct, resamples, seed):
+    found = stats.binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
+    noise = np.random.default_rng([seed, resamples]).normal(0, 0.5 * correct.std() / len(correct) ** 0.5, 2)
+    return np.array([found.low, found.high]) + noise * (resamples < 100)
+
+
+def basic(correct, resamples, seed):
+    return 2 * correct.mean() - interval(correct, resamples, seed)[::-1]
+
+
+RIGHT["02.6"] = [
+    (by_trap, interval),
+    (by_trap_with_loops, interval_with_loops),
+    (by_trap, interval_by_binomial),
+    (by_trap_in_pandas, by_resample),
+    (by_trap, by_scipy),
+    (by_trap, sorted_means),
+]
 WRONG["02.6"] = [
     ((trap_table(lambda r, t, p, of, most: (r[of].mean(), (t[of] == most(t[of])).mean())), interval), "new favourite"),
     ((trap_table(lambda r, t, p, of, most: (r[of].mean(), (t[of] == most(p)).mean())), interval), "most often"),
@@ -340,6 +465,8 @@ WRONG["02.6"] = [
     ((trap_table(lambda r, t, p, of, most: ((t[of] == most(t)).mean(), r[of].mean())), interval), "pair is swapped"),
     ((trap_table(lambda r, t, p, of, most: r[of].mean()), interval), "should have shape (3, 2)"),
     ((lambda t, p, k: [(0.5, 0.5)], interval), "one entry a trap"),
+    ((favourite_of(lambda trap: pd.Series(trap).value_counts().idxmax()), interval), "that of a single trap"),
+    ((remembering(by_trap), interval), "the pairs (accuracy, baseline) of negation, past, plain: "),
     ((by_trap, without_replacement), "without replacement"),
     ((by_trap, spread(None)), "spread of single answers"),
     ((by_trap, spread(1.96)), "ends above 1"),
@@ -349,7 +476,12 @@ WRONG["02.6"] = [
     ((by_trap, lambda c, resamples, seed: 100 * interval(c, resamples, seed)), "interval is in percent"),
     ((by_trap, lambda c, resamples, seed: interval(1 - c, resamples, seed)), "share of wrong answers"),
     ((by_trap, percentiles(97.5, 2.5)), "ends are swapped"),
-    ((by_trap, percentiles(0.5, 99.5)), "should lie near 0.77"),
+    ((by_trap, percentiles(0.5, 99.5)), "should lie near 0.76"),
+    ((by_trap, normal(1)), "cut off at 1"),
+    ((by_trap, basic), "the basic one"),
+    ((by_trap, wilson), "for 4 right answers in 5 the ends should lie near 0.400"),
+    ((by_trap, lambda c, resamples, seed: interval(c, 2000, seed)), "steadier than so few"),
+    ((by_trap, lambda c, resamples, seed: interval(c, resamples, 6)), "every seed gives the same"),
     ((by_trap, lambda c, resamples, seed: np.percentile(c, [2.5, 97.5])), "range of single answers"),
     ((by_trap, unseeded), "same seed"),
     ((by_trap, lambda c, resamples, seed: c.mean()), "two numbers"),

@@ -4,8 +4,10 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
+from scipy import optimize, special
 
-from planted.common import Tensor, one_wrong, softmax
+from planted.common import Tensor, one_wrong, remembering, softmax
 
 RIGHT: dict[str, list[tuple]] = {}
 WRONG: dict[str, list[tuple[tuple, str]]] = {}
@@ -123,7 +125,46 @@ def divided_by_damping(index, value, size, damping):
     return shrunk(index, value, size, 0) / (damping or 1)
 
 
-RIGHT["03.1"] = [(biases,), (biases_with_loops,), (biases_of_a_dense_table,)]
+def biases_in_pandas(user, item, rating, n_users, n_items, damping):
+    frame = pd.DataFrame({"user": user, "item": item, "rest": rating - np.average(rating)})
+
+    def shrunk_by(column, size):
+        found = frame.groupby(column)["rest"].agg(["sum", "size"])
+        return (found["sum"] / (found["size"] + damping)).reindex(range(size), fill_value=0.0)
+
+    films = shrunk_by("item", n_items)
+    frame["rest"] -= films[frame["item"]].to_numpy()
+    return {"mu": rating.mean(), "users": shrunk_by("user", n_users), "films": films}.values()
+
+
+def biases_by_one_hot(user, item, rating, n_users, n_items, damping):
+    people, films = np.eye(n_users)[user], np.eye(n_items)[item]
+    rest = rating - (mu := rating.sum() / rating.size)
+    b_item = films.T @ rest / (films.sum(0) + damping + (films.sum(0) == 0))
+    return mu, people.T @ (rest - films @ b_item) / (people.sum(0) + damping + (people.sum(0) == 0)), b_item
+
+
+def biases_added_at(user, item, rating, n_users, n_items, damping):
+    mu, result = np.mean(rating), []
+    rest = rating - mu
+    for index, size in ((item, n_items), (user, n_users)):
+        total, count = np.zeros(size), np.zeros(size)
+        np.add.at(total, index, rest)
+        np.add.at(count, index, 1)
+        bias = np.nan_to_num(total / (count + damping))
+        rest = rest - bias[index]
+        result.insert(0, bias)
+    return mu, *result
+
+
+RIGHT["03.1"] = [
+    (biases,),
+    (biases_with_loops,),
+    (biases_of_a_dense_table,),
+    (biases_in_pandas,),
+    (biases_by_one_hot,),
+    (biases_added_at,),
+]
 WRONG["03.1"] = [
     (biases_of_mean(lambda u, i, r: mean_of_means(u, r)), "the users' means"),
     (biases_of_mean(lambda u, i, r: mean_of_means(i, r)), "the films' means"),
@@ -149,6 +190,12 @@ WRONG["03.1"] = [
     (biases_with(by_item=divided_by_damping), "films' biases you divided the means"),
     (biases_with(by_user=divided_by_damping), "users' biases you divided the means"),
     ((lambda *given: biases(*given)[1:],), "return 3 results"),
+    ((remembering(biases),), "mu: 3"),
+    (
+        (lambda *given: [np.round(part, 1) for part in biases(*given)],),
+        "mu: 2.636 is expected, yours is 2.6; yours is rounded to 1",
+    ),
+    ((lambda *given: (biases(*given)[2], *biases(*given)[:2]),), "in the place of mu"),
 ]
 
 # --- 03.2 backpropagation -------------------------------------------------------------------------------------------
@@ -228,7 +275,14 @@ RIGHT["03.2"] = [
     (gradients_by_moving,),
     gradients_with(way=lambda a, e: np.einsum("ui,uj->ij", a, e).astype("float32")),
 ]
+RIGHT["03.2"] += [
+    gradients_with(error=lambda s, y: np.where(y == 1, s - 1, s), back=lambda e, w2: np.dot(w2, e.T).T),
+    gradients_with(gate=lambda before, hidden: np.sign(hidden), size=lambda y: y.shape[0] * y.shape[1]),
+    gradients_with(gate=lambda before, hidden: np.heaviside(before, 0), way=lambda a, e: np.tensordot(a, e, (0, 0))),
+]
 WRONG["03.2"] = [
+    ((remembering(gradients),), "yours is"),
+    (gradients_with(size=lambda y: 8), "the gradient of w2: 0"),
     # the article's three mistakes together, then mended one after the other
     (gradients_with(error=article_error, way=no_input, back=square_only, size=len), "the article's, the sigmoid times"),
     (gradients_with(way=no_input, back=square_only), "input is missing in the gradient of w2"),
@@ -259,7 +313,15 @@ LEAKS = {
     "film vector, all",
     "views next week",
 }
-RIGHT["03.3"] = [(LEAKS,), (sorted(LEAKS),), (np.array(sorted(LEAKS)),), ({name.upper() for name in LEAKS},)]
+RIGHT["03.3"] = [
+    (LEAKS,),
+    (sorted(LEAKS),),
+    (np.array(sorted(LEAKS)),),
+    ({name.upper() for name in LEAKS},),
+    (dict.fromkeys(LEAKS, True),),
+    (pd.Series(sorted(LEAKS)),),
+    (tuple(f" {name} " for name in LEAKS),),
+]
 WRONG["03.3"] = [
     ((LEAKS - {"rating given"},), "article's mistake"),
     ((LEAKS - {"film mean, all"},), "this very rating, and later ones"),
@@ -345,7 +407,30 @@ def pairwise_sigmoid(scores, items, probability):
     return np.mean((np.logaddexp(0, logits) - own * logits)[kept])
 
 
-RIGHT["03.4"] = [(stable,), (in_batch_with_loops,), (in_batch_by_differences,)]
+def in_batch_by_scipy(scores, items, probability):
+    logits = scores - np.log(probability)[None, :]
+    logits[(items[None, :] == items[:, None]) ^ np.eye(len(items), dtype=bool)] = -np.inf
+    return -np.diagonal(special.log_softmax(logits, axis=-1)).mean()
+
+
+def in_batch_by_entropy(scores, items, probability):
+    same_film = np.equal.outer(items, items)
+    weight = np.where(same_film & (np.identity(len(items)) == 0), 0, 1 / probability)
+    return np.average(special.logsumexp(scores, axis=1, b=weight) - scores.diagonal() + np.log(probability))
+
+
+def less_positive(scores, items, probability):
+    logits = np.where(in_batch_copies(items), -np.inf, scores - np.log(probability))
+    return np.log(np.exp(logits - np.diag(logits)[:, None]).sum(1)).mean()
+
+
+RIGHT["03.4"] = [
+    (stable,),
+    (in_batch_with_loops,),
+    (in_batch_by_differences,),
+    (in_batch_by_scipy,),
+    (in_batch_by_entropy,),
+]
 WRONG["03.4"] = [
     (in_batch_with(copies=lambda items, own: own & False), "counts against it as a negative"),
     (in_batch_with(correct=lambda s, q, own: s), "correction makes no difference"),
@@ -372,7 +457,11 @@ WRONG["03.4"] = [
     (in_batch_with(result=lambda share: -np.log(share.mean())), "log of a mean"),
     ((pairwise_sigmoid,), "by itself with a sigmoid"),
     ((in_batch_overflowing,), "overflow"),
-    (in_batch_with(result=lambda share: -np.log2(share).mean()), "the loss of the films [3, 8, 4, 6, 9]: "),
+    ((less_positive,), "your loss is infinite"),
+    ((remembering(stable),), "the loss of the films"),
+    ((lambda s, i, p: stable(s, i, p + 1e-8),), "the loss of the films [3, 8, 3, 4, 3, 8]"),
+    ((lambda s, i, p: stable(s.T, i, p),), "of the films [3, 8, 4, 6, 9]"),
+    (in_batch_with(result=lambda share: -np.log2(share).mean()), "1.443 times what is expected"),
     ((lambda *given: [in_batch_with_loops(*given)] * 2,), "should have shape ()"),
 ]
 
@@ -441,6 +530,21 @@ RIGHT["03.5"] = [
     (by_upper_edge,),
     error_of(lambda share, p, y: (share * np.abs(p - y)).sum()),
 ]
+
+
+def in_pandas(p, liked, bins):
+    frame = pd.DataFrame({"p": p, "y": liked, "bin": pd.cut(p, np.linspace(0, 1, bins + 1), include_lowest=True)})
+    means = frame.groupby("bin", observed=True).agg({"p": "mean", "y": "mean", "bin": "size"})
+    return np.average(abs(means["p"] - means["y"]), weights=means["bin"])
+
+
+def by_histogram(p, liked, bins):
+    ends = (0, 1)
+    count, promised, got = (np.histogram(p, bins, ends, weights=w)[0] for w in (None, p, liked))
+    return np.sum(count * np.abs(promised - got) / np.maximum(count, 1)) / np.sum(count)
+
+
+RIGHT["03.5"] += [(in_pandas,), (by_histogram,), (lambda p, y, b: np.float32(calibration_error(p, y, b)),)]
 WRONG["03.5"] = [
     ((not_a_number,), "leave it out"),
     (error_of(lambda share, p, y: np.abs(p - y).mean()), "every bin counts the same"),
@@ -462,7 +566,9 @@ WRONG["03.5"] = [
     ((beyond_the_last,), "a bin of its own"),
     ((above_zero,), "0 fall into no bin"),
     ((lambda p, liked, bins: calibration_error(p, liked, 10),), "always make ten bins"),
-    ((lambda p, liked, bins: 2 * calibration_error(p, liked, bins),), "the error of 240 pairs in 10 bins: "),
+    ((lambda p, liked, bins: 2 * calibration_error(p, liked, bins),), "2 times what is expected"),
+    ((lambda p, liked, bins: round(calibration_error(p, liked, bins), 2),), "rounded to 2 decimals"),
+    ((remembering(calibration_error),), "the error of 240 pairs in 10 bins: "),
 ]
 
 # --- 03.6 the calibration plot --------------------------------------------------------------------------------------
@@ -568,7 +674,23 @@ RIGHT["03.7"] = [
     (calibrate_by_descent,),
     calibrate_with(loss=clipped_cross_entropy),
 ]
+
+
+def calibrate_by_root(logit, liked, split):
+    s, y = (part[split == "validation"] for part in (logit, liked))
+    a = optimize.brentq(lambda a: np.mean((special.expit(a * s) - y) * s), 1e-3, 1e3)
+    return np.array([1 / a]), special.expit(logit[split == "test"] * a)
+
+
+def calibrate_by_search(logit, liked, split):
+    own = split == "validation"
+    t = optimize.minimize_scalar(lambda x: cross_entropy(logit[own] / np.exp(x), liked[own]), (-1, 1)).x
+    return {"T": float(np.exp(t)), "p": 1 - sigmoid(-logit[split == "test"] * np.exp(-t))}.values()
+
+
+RIGHT["03.7"] += [(calibrate_by_root,), (calibrate_by_search,)]
 WRONG["03.7"] = [
+    ((remembering(calibrate),), "for each of the data sets"),
     (calibrate_with(of=("test",)), "fitted on the test pairs"),
     (calibrate_with(of=("train",)), "whose labels the model has seen"),
     (calibrate_with(of=("train", "validation", "test")), "on all pairs"),

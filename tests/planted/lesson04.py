@@ -1,13 +1,16 @@
 """Planted answers to the exercises of lesson 04."""
 
+import math
 from collections import Counter
 from itertools import pairwise, permutations
 
 import numpy as np
+import pandas as pd
+from scipy import special, stats
 from scipy.spatial.distance import jensenshannon
 from scipy.special import expit as sigmoid
 
-from planted.common import Tensor, one_wrong
+from planted.common import Tensor, one_wrong, remembering
 
 RIGHT: dict[str, list[tuple]] = {}
 WRONG: dict[str, list[tuple[tuple, str]]] = {}
@@ -78,7 +81,38 @@ def filled(filler):
     return (fill,)
 
 
-RIGHT["04.1"] = [(transitions,), (transitions_by_one_hot,), (transitions_with_loops,)]
+def transitions_in_pandas(histories, n, smoothing):
+    steps = pd.DataFrame([step for h in histories for step in pairwise(h.tolist())], columns=["before", "after"])
+    table = pd.crosstab(steps["before"], steps["after"]).reindex(index=range(n), columns=range(n), fill_value=0)
+    table = table.astype(float) + smoothing
+    return table.div(table.sum(axis=1), axis=0).fillna(1 / n)
+
+
+def transitions_by_bincount(histories, n, smoothing):
+    places = np.concatenate([h[:-1] * n + h[1:] for h in histories])
+    counts = np.bincount(places, minlength=n * n).reshape(n, n) + smoothing
+    counts[counts.sum(1) == 0] = 1
+    return (counts.T / counts.sum(1)).T
+
+
+def transitions_by_histogram(histories, n, smoothing):
+    before, after = (np.concatenate([h[cut] for h in histories]) for cut in (slice(-1), slice(1, None)))
+    counts = np.histogram2d(before, after, bins=np.arange(n + 1) - 0.5)[0] + smoothing
+    return np.nan_to_num(counts / counts.sum(axis=1)[:, None], nan=1 / n).astype("float32")
+
+
+def transitions_of_seen(histories, n, smoothing):
+    return transitions(histories, int(np.concatenate(histories).max()) + 1, smoothing)
+
+
+RIGHT["04.1"] = [
+    (transitions,),
+    (transitions_by_one_hot,),
+    (transitions_with_loops,),
+    (transitions_in_pandas,),
+    (transitions_by_bincount,),
+    (transitions_by_histogram,),
+]
 WRONG["04.1"] = [
     ((lambda h, n, s: transitions([part[i::2] for part in h for i in (0, 1)], n, s),), "two events later"),
     ((lambda h, n, s: transitions([np.concatenate(h)], n, s),), "next user's first"),
@@ -103,6 +137,10 @@ WRONG["04.1"] = [
     (filled(lambda events, n: 0), "row of zeros"),
     (filled(lambda events, n: np.eye(n)), "stay itself"),
     ((lambda h, n, s: transitions(h, n, s)[:, 1:],), "should have shape (4, 4)"),
+    ((transitions_of_seen,), "as large as the interests seen"),
+    ((remembering(transitions),), "P: 0"),
+    ((lambda h, n, s: transitions(h, n, s) if any(len(one) > 1 for one in h) else np.eye(n),), "no step was seen"),
+    (estimate(lambda c, s, n: np.round(uniform_where_unseen(rows(c + s)), 2)), "rounded to 2 decimals"),
     (
         (
             lambda h, n, s: np.where(
@@ -145,7 +183,15 @@ RIGHT["04.2"] = [
     (lambda now, P, b: now @ ((1 - b) * P + b / len(P)),),  # noise is a chain too
     (lambda now, P, b: Tensor(((1 - b) * (P.T @ now.T).T + np.full(now.shape, b / now.shape[-1])).astype("float32")),),
 ]
+RIGHT["04.2"] += [
+    (lambda now, P, b: np.einsum("...i,ij->...j", now, P) * (1 - b) + b * np.ones(len(P)) / len(P),),
+    (lambda now, P, b: np.average([now @ P, np.full_like(now, 1 / P.shape[0])], axis=0, weights=[1 - b, b]),),
+    (lambda now, P, b: scaled(np.matvec(P.T, now) * (1 - b) + b / P.shape[1]).tolist(),),
+]
 WRONG["04.2"] = [
+    ((remembering(evolve),), "the shares after a step with noise 0.1: "),
+    ((lambda now, P, b: np.round(evolve(now, P, b), 2),), "rounded to 2 decimals"),
+    ((lambda now, P, b: evolve(now, P, 0.2),), "the shares after a step with noise 0.1: 0"),
     ((lambda now, P, b: evolve(now, P @ P, b),), "two steps at once"),
     ((article,), "article's step: P I"),
     ((lambda now, P, b: scaled(article(now, P, b)),), "scaled the article's step"),
@@ -235,7 +281,31 @@ def woven(x, h, c, kernel, recurrent, bias):
 
 
 NAMES = ("input", "forget", "candidate", "output")
-RIGHT["04.3"] = [(lstm,), (lstm_with_loops,), (lstm_float32,), (lstm_half_angle,)]
+
+
+def lstm_in_place(x, h, c, kernel, recurrent, bias):
+    units = c.shape[-1]
+    z = np.tensordot(x, kernel, 1) + np.tensordot(h, recurrent, 1)
+    z += bias
+    i, f, g, o = z.reshape(len(x), 4, units).swapaxes(0, 1)
+    c *= sigmoid(f)
+    c += sigmoid(i) * np.tanh(g)
+    np.multiply(sigmoid(o), np.tanh(c), out=h)
+    return h, c
+
+
+def lstm_by_gate(x, h, c, kernel, recurrent, bias):
+    units = bias.size // 4
+
+    def gate(n, squash):
+        part = slice(n * units, (n + 1) * units)
+        return squash(x.dot(kernel[:, part]) + h.dot(recurrent[:, part]) + bias[part])
+
+    c = gate(1, sigmoid) * c + gate(0, sigmoid) * gate(2, np.tanh)
+    return {"h": gate(3, sigmoid) * np.tanh(c), "c": c}.values()
+
+
+RIGHT["04.3"] = [(lstm,), (lstm_with_loops,), (lstm_float32,), (lstm_half_angle,), (lstm_in_place,), (lstm_by_gate,)]
 WRONG["04.3"] = [
     *(
         (
@@ -247,6 +317,8 @@ WRONG["04.3"] = [
     ((woven,), "every fourth column"),
     ((lambda *args: lstm(*args)[::-1],), "h and c are swapped"),
     ((lambda *args: lstm(*args)[0],), "return two arrays"),
+    ((remembering(lstm),), "the new c: "),
+    ((lambda *args: [np.round(part, 3) for part in lstm(*args)],), "rounded to 3 decimals"),
     (cell(lambda i, f, g, o, c: c), "you return the old c"),
     (cell(lambda i, f, g, o, c: sigmoid(f) * c + sigmoid(i) * sigmoid(g)), "only be pushed up"),
     (cell(lambda i, f, g, o, c: np.tanh(f) * c + np.tanh(i) * np.tanh(g)), "with a tanh they could be negative"),
@@ -335,7 +407,30 @@ def other_inputs(cut):
     return (lambda hs, n: (fill([cut(h, n) for h in hs], n), *windows(hs, n)[1:]),)
 
 
-RIGHT["04.4"] = [(windows,), (windows_numpy,), (windows_by_item,)]
+def windows_by_slices(histories, length):
+    def padded(items):
+        return np.pad(np.asarray(items, dtype="int16"), (0, length - len(items)))
+
+    cut = [history[max(0, len(history) - length - 1) :] for history in histories]
+    inputs, targets = (np.stack([padded(part[where]) for part in cut]) for where in (slice(-1), slice(1, None)))
+    return inputs, targets, np.sign(targets)
+
+
+def windows_in_pandas(histories, length):
+    table = pd.DataFrame([history[-length - 1 :] for history in histories]).reindex(columns=range(length + 1))
+    targets = table.iloc[:, 1:]
+    inputs = table.iloc[:, :-1].where(targets.notna().to_numpy(), 0)
+    return inputs, targets.fillna(0), targets.notna()
+
+
+RIGHT["04.4"] = [
+    (windows,),
+    (windows_numpy,),
+    (windows_by_item,),
+    (windows_by_slices,),
+    (windows_in_pandas,),
+    (lambda hs, n: np.array(windows(hs, n)),),
+]
 WRONG["04.4"] = [
     (windows_with(inputs=lambda ps, n: fill_left([p[:-1] for p in ps], n)), "you pad on the left; fill"),
     (other_inputs(lambda h, n: h[:-1][:n]), "keeps the first items"),
@@ -370,6 +465,9 @@ WRONG["04.4"] = [
     (windows_with(weights=lambda pairs, place: place <= pairs), "n items make n - 1 pairs"),
     (windows_with(weights=lambda pairs, place: (place < pairs) * 2), "the weights of the histories"),
     ((lambda hs, n: windows(hs, n)[:2],), "return three arrays"),
+    ((remembering(windows),), "the inputs of the histories [[3951"),
+    ((lambda hs, n: [np.array(part).astype("uint8") for part in windows(hs, n)],), "3951 is expected"),
+    ((lambda hs, n: windows(hs, n)[::-1],), "in the place of the inputs"),
 ]
 
 # --- 04.5 splits ----------------------------------------------------------------------------------------------------
@@ -423,6 +521,11 @@ WRONG["04.5"] = one_wrong(
 def halves(interests, k):
     half = len(interests) // 2
     return [np.bincount(part, minlength=k) / len(part) for part in (interests[:half], interests[half:])]
+
+
+def parted(interests):
+    """How many events each half has."""
+    return len(interests) // 2, len(interests) - len(interests) // 2
 
 
 def bits(p, q):
@@ -488,12 +591,29 @@ RIGHT["04.6"] = [
     (drift_by_entropy,),
     (drift_with_a_little,),
 ]
+
+
+def drift_in_pandas(interests, k):
+    half = len(interests) // 2
+    parts = (pd.Series(part).value_counts(normalize=True) for part in (interests[:half], interests[half:]))
+    table = pd.concat(parts, axis=1).reindex(range(k)).fillna(0).to_numpy()
+    middle = table.mean(axis=1, keepdims=True)
+    return np.sqrt(special.rel_entr(table, middle).sum() / 2 / np.log(2))
+
+
+def drift_by_entr(interests, k):
+    p, q = halves(interests, k)
+    both = stats.entropy([p, q, (p + q) / 2], base=2, axis=1)
+    return math.sqrt(max(both[2] - both[:2].mean(), 0))
+
+
+RIGHT["04.6"] += [(drift_in_pandas,), (drift_by_entr,)]
 WRONG["04.6"] = [
     (of_shares(mean_bits), "that is the divergence;"),
     (of_shares(jensenshannon), "natural logarithms"),
     (of_shares(lambda p, q: np.sqrt(2 * mean_bits(p, q))), "add the two divergences"),
     (of_shares(lambda p, q: mean_bits(p / 2, q / 2) ** 0.5), "sum to .5"),
-    (of_shares(lambda p, q: mean_bits(20 * p, 20 * q) ** 0.5), "you compare counts"),
+    ((lambda x, k: mean_bits(*(n * part for n, part in zip(parted(x), halves(x, k), strict=True))) ** 0.5,), "counts"),
     (of_shares(lambda p, q: np.sqrt(bits(p, q))), "one half with the other"),
     (of_shares(lambda p, q: (bits((p + q) / 2, p) + bits((p + q) / 2, q)) / 2), "the mean from each half"),
     (of_shares(common_only), "only one half has"),
@@ -511,6 +631,9 @@ WRONG["04.6"] = [
     (of_shares(lambda p, q: np.sqrt(1 - np.sqrt(p * q).sum())), "Hellinger"),
     (of_shares(lambda p, q: 1 - p @ q / np.linalg.norm(p) / np.linalg.norm(q)), "is expected, yours is"),
     ((halves,), "should have shape ()"),
+    ((remembering(drift),), "the drift of another history of 40 events: "),
+    ((lambda interests, k: round(drift(interests, k), 2),), "rounded to 2 decimals"),
+    ((lambda interests, k: drift(interests, k) / 2,), "0.5 times what is expected"),
 ]
 
 # --- 04.7 learning curves -------------------------------------------------------------------------------------------
