@@ -5,8 +5,7 @@ from math import comb
 
 import numpy as np
 
-from recsys_helpers.checks.cases import Cases, compare
-from recsys_helpers.checks.core import Crashed, Question, Wrong, describe, exercise, numbers, quiz, same
+from recsys_helpers.checks.core import Crashed, Question, Wrong, compare, describe, exercise, numbers, quiz, same
 
 
 def entries(returned, *keys: str) -> list:
@@ -35,16 +34,13 @@ def divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarra
 )
 def judge_f1(f1_scores):
     rng = np.random.default_rng(71)
-    cases = Cases()
     for n, shares in ((5, (0.5, 0.2, 0.1, 0.2, 0)), (3, (0.7, 0.2, 0.1)), (6, (0.3, 0.1, 0.25, 0.35, 0, 0))):
-        with cases:
-            labels = rng.choice(n, size=60, p=shares)
-            labels[:2], labels[2:9] = (1, 2), 0
-            predicted = np.where(rng.random(60) < 0.6, labels, rng.choice(n, size=60, p=shares))
-            predicted[np.isin(predicted, (2, 3))] = 0  # classes 2 and 3 occur and are never predicted
-            predicted[3] = 4 if n > 4 else 0  # class 4 is predicted and never occurs; class 5 does neither
-            _judge_f1(f1_scores(labels, predicted, n), labels, predicted, n)
-    cases.tell()
+        labels = rng.choice(n, size=60, p=shares)
+        labels[:2], labels[2:9] = (1, 2), 0
+        predicted = np.where(rng.random(60) < 0.6, labels, rng.choice(n, size=60, p=shares))
+        predicted[np.isin(predicted, (2, 3))] = 0  # classes 2 and 3 occur and are never predicted
+        predicted[3] = 4 if n > 4 else 0  # class 4 is predicted and never occurs; class 5 does neither
+        _judge_f1(f1_scores(labels, predicted, n), labels, predicted, n)
 
 
 def _judge_f1(returned, labels, predicted, n):
@@ -127,13 +123,11 @@ def _judge_f1(returned, labels, predicted, n):
 )
 def judge_ranked(ranked_scores):
     rng = np.random.default_rng(72)
-    cases = Cases()
     for length, n, k in ((15, 5, 6), (20, 8, 5), (12, 6, 10), (5, 5, 7), (30, 5, 8), (18, 9, 5)):
-        with cases:
-            ranked = rng.permutation(length) + 10
-            wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
-            wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
-            _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
+        ranked = rng.permutation(length) + 10
+        wanted = rng.choice(ranked, size=n, replace=False)  # of them one is no item of the list, one is behind k:
+        wanted[:4] = 99, ranked[min(k, length - 1)], ranked[1], ranked[min(k, length) - 1 - length % 2]
+        _judge_ranked(ranked_scores(ranked, np.unique(wanted), k), ranked, np.unique(wanted), k)
     for ranked, wanted, k in (
         (np.arange(12), np.array([5, 7]), 4),  # first hit beyond k
         (np.arange(9), np.array([8, 30]), 3),
@@ -141,9 +135,7 @@ def judge_ranked(ranked_scores):
         (np.array([6, 1, 9, 3]), np.array([1, 9, 20, 21, 22, 23]), 8),
         (np.array([5, 2, 8]), np.array([5]), 1),
     ):
-        with cases:
-            _judge_ranked(ranked_scores(ranked, wanted, k), ranked, wanted, k)
-    cases.tell()
+        _judge_ranked(ranked_scores(ranked, wanted, k), ranked, wanted, k)
 
 
 def _judge_ranked(returned, ranked, wanted, k):
@@ -234,7 +226,6 @@ def _judge_ranked(returned, ranked, wanted, k):
 )
 def judge_rank(rank_among_unseen):
     rng = np.random.default_rng(85)
-    cases = Cases()
     for n, levels, n_seen, again, low, step in (
         (40, 9, 10, False, 0, 1),
         (30, 6, 12, True, 0, 1),
@@ -245,16 +236,14 @@ def judge_rank(rank_among_unseen):
         (24, 7, 4, False, 0, 2.0**-30),  # as of a softmax over a million items
         (18, 5, 3, False, 1, 2.0**-18),  # near 1, and told apart in 32 bits
     ):
-        with cases:
-            scores = rng.integers(levels, size=n) - levels / 2
-            target = int(np.argsort(scores)[0 if n == 20 else n // 2])  # once of the lowest score
-            seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
-            scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
-            scores = low + step * scores
-            if again:
-                seen[-1] = target
-            _judge_rank(rank_among_unseen(scores, target, seen), scores, target, seen)
-    cases.tell()
+        scores = rng.integers(levels, size=n) - levels / 2
+        target = int(np.argsort(scores)[0 if n == 20 else n // 2])  # once of the lowest score
+        seen = rng.choice(np.delete(np.arange(n), target), size=n_seen, replace=False)
+        scores[seen] += rng.integers(2, size=n_seen)  # what was seen scores higher, as in every model
+        scores = low + step * scores
+        if again:
+            seen[-1] = target
+        _judge_rank(rank_among_unseen(scores, target, seen), scores, target, seen)
     places = "another item", "another item", "the target", "a seen item"
     for value, where in ((np.nan, 2), (np.nan, 0), (np.inf, 0), (-np.inf, 1), (np.nan, 3), (np.inf, 3)):
         scores = np.array([0.3, 0.1, 0.9, 0.5])
@@ -307,11 +296,6 @@ def _judge_rank(got, scores, target, seen):
             for value in ((len(candidates) + 1) / 2, rank(scores=levelled))
         ),
         (rank(scores=joined), "scores within a few per cent of each other are ties with you: only equal ones are."),
-        (rank(share=0), "ties are won by the target, so equal scores for all are perfect: count half of them."),
-        (rank(share=1), "ties are lost by the target: count half of the items level with it."),
-        (rank(own=1), "the target ties with itself and loses half a place: leave it out of the items level with it."),
-        (rank() - 1, "your best rank is 0: ranks count from 1."),
-        (len(candidates) + 1 - rank(), "you count from the bottom: the highest score has rank 1."),
         *(
             (rounded, "you round: half of an item that is level counts half a place.")
             for rounded in (half // 1, -(-half // 1))
@@ -320,6 +304,11 @@ def _judge_rank(got, scores, target, seen):
             rank(out=[], scores=given(scores.min())),
             "seen items get the lowest score with you, and tie with a target there: take them out.",
         ),
+        (rank(share=0), "ties are won by the target, so equal scores for all are perfect: count half of them."),
+        (rank(share=1), "ties are lost by the target: count half of the items level with it."),
+        (rank(own=1), "the target ties with itself and loses half a place: leave it out of the items level with it."),
+        (rank() - 1, "your best rank is 0: ranks count from 1."),
+        (len(candidates) + 1 - rank(), "you count from the bottom: the highest score has rank 1."),
         (order.index(target) + 1, place),
         (upward.index(target) + 1, place),
         (rank(scores=masked), late),
@@ -361,54 +350,51 @@ def fewer(better: np.ndarray, others: int, drawn: int, k: int, again: bool = Fal
 )
 def judge_sampled(sampled_hit_rate):
     rng = np.random.default_rng(74)
-    cases = Cases()
     for n, drawn, k in ((40, 10, 3), (25, 18, 4), (120, 30, 1), (30, 29, 5), (60, 4, 6)):
-        with cases:
-            ranks = np.append(rng.integers(1, n, size=20), [1, n - (n != 30), k, k + 1])
-            full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
-            right = fewer(better, others, drawn, k)
-            each = [fewer(np.array([rank]), others, drawn, k) for rank in better]
-            typical = fewer(np.array([int(better.mean())]), others, drawn, k)
-            scaled = "you shrink the rank and look whether it is within k: chance decides, so average the probability."
-            compare(
-                sampled_hit_rate(ranks, n, drawn, k),
-                right,
-                f"HR@{k} against {drawn} drawn of {n} candidates",
+        ranks = np.append(rng.integers(1, n, size=20), [1, n - (n != 30), k, k + 1])
+        full, better, others = np.mean(ranks <= k), ranks - 1, n - 1
+        right = fewer(better, others, drawn, k)
+        each = [fewer(np.array([rank]), others, drawn, k) for rank in better]
+        typical = fewer(np.array([int(better.mean())]), others, drawn, k)
+        scaled = "you shrink the rank and look whether it is within k: chance decides, so average the probability."
+        compare(
+            sampled_hit_rate(ranks, n, drawn, k),
+            right,
+            f"HR@{k} against {drawn} drawn of {n} candidates",
+            (
+                full,
+                "that is the full hit rate, as if all candidates were drawn: most items above the target are not.",
+            ),
+            (
+                fewer(better, others, drawn, k + 1),
+                "k better ones may be drawn with you: then the target is at k + 1.",
+            ),
+            (fewer(better, n, drawn, k), "the target can be drawn with you: n_candidates - 1 others remain."),
+            (
+                fewer(ranks, others, drawn, k),
+                "the target counts as ranked above itself: ranks - 1 items are better.",
+            ),
+            (
+                fewer(ranks, n, drawn, k),
+                "the target is among the balls: n_candidates - 1 others, ranks - 1 better.",
+            ),
+            (fewer(better, others, drawn - 1, k), "you draw one less: the target comes on top of the drawn."),
+            *(
                 (
-                    full,
-                    "that is the full hit rate, as if all candidates were drawn: most items above the target are not.",
-                ),
-                (
-                    fewer(better, others, drawn, k + 1),
-                    "k better ones may be drawn with you: then the target is at k + 1.",
-                ),
-                (fewer(better, n, drawn, k), "the target can be drawn with you: n_candidates - 1 others remain."),
-                (
-                    fewer(ranks, others, drawn, k),
-                    "the target counts as ranked above itself: ranks - 1 items are better.",
-                ),
-                (
-                    fewer(ranks, n, drawn, k),
-                    "the target is among the balls: n_candidates - 1 others, ranks - 1 better.",
-                ),
-                (fewer(better, others, drawn - 1, k), "you draw one less: the target comes on top of the drawn."),
-                *(
-                    (
-                        fewer(part, whole, drawn, k, again=True),
-                        "you draw with replacement (binomial): nothing comes twice.",
-                    )
-                    for part, whole in ((better, others), (better, n), (ranks, n))
-                ),
-                (1 - right, "that is the probability of a miss: of k or more better ones among the drawn."),
-                *(
-                    (np.mean(rank <= k), scaled)
-                    for rank in (1 + better * drawn / others, ranks * drawn / n, ranks * (drawn + 1) / n)
-                    for rank in (rank, np.round(rank), np.ceil(rank))
-                ),
-                (each, "these are the probabilities of each user: average them."),
-                (typical, "you put the mean rank in: average the probability over users, not the ranks."),
-            )
-    cases.tell()
+                    fewer(part, whole, drawn, k, again=True),
+                    "you draw with replacement (binomial): nothing comes twice.",
+                )
+                for part, whole in ((better, others), (better, n), (ranks, n))
+            ),
+            (1 - right, "that is the probability of a miss: of k or more better ones among the drawn."),
+            *(
+                (np.mean(rank <= k), scaled)
+                for rank in (1 + better * drawn / others, ranks * drawn / n, ranks * (drawn + 1) / n)
+                for rank in (rank, np.round(rank), np.ceil(rank))
+            ),
+            (each, "these are the probabilities of each user: average them."),
+            (typical, "you put the mean rank in: average the probability over users, not the ranks."),
+        )
 
 
 @exercise(
@@ -425,17 +411,14 @@ def judge_sampled(sampled_hit_rate):
 )
 def judge_encode(encode):
     rng = np.random.default_rng(75)
-    cases = Cases()
     for rows, n, damping in ((40, 6, 2.0), (60, 12, 5.0), (30, 9, 0.5)):
-        with cases:
-            groups = rng.integers(n - 2, size=rows)
-            groups[groups == 1] = 0  # a number that no group has
-            labels = (rng.random(rows) < 0.2 + 0.6 * groups / n).astype(int)
-            train = rng.random(rows) < 0.7
-            groups[:3], labels[:3], train[:3] = (n - 2, n - 1, n - 1), (1, 1, 0), (True, False, False)
-            train[3:6], labels[3:6] = False, 1  # the train mean is not that of all rows
-            _judge_encode(encode(groups, labels, train, damping), groups, labels, train, damping)
-    cases.tell()
+        groups = rng.integers(n - 2, size=rows)
+        groups[groups == 1] = 0  # a number that no group has
+        labels = (rng.random(rows) < 0.2 + 0.6 * groups / n).astype(int)
+        train = rng.random(rows) < 0.7
+        groups[:3], labels[:3], train[:3] = (n - 2, n - 1, n - 1), (1, 1, 0), (True, False, False)
+        train[3:6], labels[3:6] = False, 1  # the train mean is not that of all rows
+        _judge_encode(encode(groups, labels, train, damping), groups, labels, train, damping)
 
 
 def _judge_encode(got, groups, labels, train, damping):
@@ -505,16 +488,13 @@ def ends(draws: np.ndarray, level: float = 0.95) -> np.ndarray:
 )
 def judge_paired(paired_gain, users_needed):
     rng = np.random.default_rng(76)
-    cases = Cases()
     for users, resamples, gain in ((60, 401, 0.05), (150, 201, -0.1), (90, 801, 0.2)):
-        with cases:
-            old = rng.normal(0.5, 0.4, size=users)
-            new = old + gain + rng.normal(scale=0.1, size=users)
-            draws = rng.integers(users, size=(resamples, users))
-            _judge_gain(paired_gain(old, new, draws), old, new, draws)
-            points, effect = 100 * (new - old), 30 * gain  # in percent
-            _judge_users(users_needed(points, effect), points, effect)
-    cases.tell()
+        old = rng.normal(0.5, 0.4, size=users)
+        new = old + gain + rng.normal(scale=0.1, size=users)
+        draws = rng.integers(users, size=(resamples, users))
+        _judge_gain(paired_gain(old, new, draws), old, new, draws)
+        points, effect = 100 * (new - old), 30 * gain  # in percent
+        _judge_users(users_needed(points, effect), points, effect)
 
 
 def _judge_gain(returned, old, new, draws):
@@ -607,16 +587,13 @@ def _judge_users(got, d, effect):
 )
 def judge_policy(policy_value):
     rng = np.random.default_rng(77)
-    cases = Cases()
     for rows, clip in ((50, 2.0), (30, None), (40, 1.2), (60, 50.0), (45, 0.6)):
-        with cases:
-            logged, wanted = rng.uniform(0.05, 0.9, size=(2, rows))
-            rewards = np.where(rng.random(rows) < 0.4, np.round(rng.gamma(2.0, 2.0, rows), 1), 0.0)
-            if clip == 1.2:  # what is never wanted, and what costs
-                wanted[:5], rewards[3:8] = 0, -1.5
-            arguments = (rewards, logged, wanted) if clip is None else (rewards, logged, wanted, clip)
-            _judge_policy(policy_value(*arguments), *arguments)
-    cases.tell()
+        logged, wanted = rng.uniform(0.05, 0.9, size=(2, rows))
+        rewards = np.where(rng.random(rows) < 0.4, np.round(rng.gamma(2.0, 2.0, rows), 1), 0.0)
+        if clip == 1.2:  # what is never wanted, and what costs
+            wanted[:5], rewards[3:8] = 0, -1.5
+        arguments = (rewards, logged, wanted) if clip is None else (rewards, logged, wanted, clip)
+        _judge_policy(policy_value(*arguments), *arguments)
 
 
 def _judge_policy(returned, rewards, logged, wanted, clip=1e9):

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from recsys_helpers.checks.cases import Cases, compare
-from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, describe, exercise, numbers
+from recsys_helpers.checks.core import Attempt, NotAttempted, Wrong, compare, describe, exercise, numbers
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -99,35 +98,32 @@ def _requests():
 )
 def judge_contributions(contributions):
     rng = np.random.default_rng(81)
-    cases = Cases()
     for raw, gate in _requests():
-        with cases:
-            z, weights = standardised(raw), softmax(gate)
-            right, (scores, each) = z * weights, two(contributions(raw, gate))
-            compare(
-                each,
-                right,
-                "the contributions",
-                (right.sum(1), "scores and contributions are swapped: return the scores first."),
-                *((wrong * weights, message) for wrong, message in wrong_scales(raw)),
-                (raw, "these are the raw scores of the parts: standardise them and weigh them."),
-                *((z * wrong, message) for wrong, message in wrong_gates(gate)),
-                (right / right.sum(1)[:, None], "you give shares of the score: a reason is a summand, with its unit."),
-                (np.abs(right), "you drop the sign: a part may also speak against a candidate."),
-            )
-            compare(
-                scores,
-                right.sum(1),
-                "the scores",
-                (right.mean(1), "your score is the mean of its contributions: they have to add up to it."),
-                (right.sum(0), "you add up over the candidates: a score is the sum over the parts, axis 1."),
-                (
-                    raw @ weights,
-                    "the score is made of raw parts, the reasons of standard ones: they must add up to it.",
-                ),
-                (z.sum(1), "the score adds up the parts without their weights, so the reasons are not its own."),
-            )
-    cases.tell()
+        z, weights = standardised(raw), softmax(gate)
+        right, (scores, each) = z * weights, two(contributions(raw, gate))
+        compare(
+            each,
+            right,
+            "the contributions",
+            (right.sum(1), "scores and contributions are swapped: return the scores first."),
+            *((wrong * weights, message) for wrong, message in wrong_scales(raw)),
+            (raw, "these are the raw scores of the parts: standardise them and weigh them."),
+            *((z * wrong, message) for wrong, message in wrong_gates(gate)),
+            (right / right.sum(1)[:, None], "you give shares of the score: a reason is a summand, with its unit."),
+            (np.abs(right), "you drop the sign: a part may also speak against a candidate."),
+        )
+        compare(
+            scores,
+            right.sum(1),
+            "the scores",
+            (right.mean(1), "your score is the mean of its contributions: they have to add up to it."),
+            (right.sum(0), "you add up over the candidates: a score is the sum over the parts, axis 1."),
+            (
+                raw @ weights,
+                "the score is made of raw parts, the reasons of standard ones: they must add up to it.",
+            ),
+            (z.sum(1), "the score adds up the parts without their weights, so the reasons are not its own."),
+        )
     raw, gate = rng.normal(size=(6, 4)) * [1, 0, 0, 1] + [0, 0.1, 0, 0], rng.normal(size=4)
     z, moving = standardised(raw), np.array([1, 0, 0, 1])
     with np.errstate(all="ignore"):
@@ -145,10 +141,10 @@ def judge_contributions(contributions):
         (shared, "you share a constant part's weight out among the others: the gate's weights stay as they are."),
         ((z * softmax(gate))[:, moving == 1], "a constant part is left out: keep its column, full of zeros."),
     )
-    raw, cases = raw[:, [0, 3, 0]], Cases()
-    for logits in ([1000.0, 999.0, -1000.0], [3000.0, 0.0, 0.0], [2000.0, 2000.0, -3000.0]):
+    raw = raw[:, [0, 3, 0]]
+    for logits in ([1000.0, 999.0, -1000.0], [1000.0, 0.0, -10.0], [2000.0, 2000.0, -3000.0]):
         gate = np.array(logits)
-        with cases, np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             naive, mean, middle = (np.exp(gate - shift) for shift in (0, gate.mean(), np.median(gate)))
             compare(
                 two(contributions(raw, gate))[1],
@@ -167,7 +163,6 @@ def judge_contributions(contributions):
                     "large logits overflow: take their maximum off before np.exp.",
                 ),
             )
-    cases.tell()
 
 
 def unseen(fast: np.ndarray, seen, hidden: float = -np.inf) -> np.ndarray:
@@ -225,7 +220,6 @@ def shares(fast: np.ndarray, targets: np.ndarray, seen, n: int) -> tuple[float, 
 )
 def judge_stages(two_stage, candidate_recall):
     rng = np.random.default_rng(82)
-    cases = Cases()
     for items, n, k, known in (
         (40, 12, 5, 6),
         (25, 6, 6, 4),
@@ -234,70 +228,67 @@ def judge_stages(two_stage, candidate_recall):
         (10, 6, 6, 4),
         (9, 7, 7, 2),
     ):
-        with cases:
-            fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
-            fast -= 300 * (items == 25)
-            if n == k and n + known == items:  # all that is unseen is shown, the last item as the last of stage 1
-                fast[[fast.argmin(), -1]] = fast[[-1, fast.argmin()]]
-            seen = rng.choice(items - 1, known, replace=False)
-            slow[seen[:2]] += items  # what one took before would come high again
-            right = best(unseen(fast, seen), n)
-            order, late, zero = right[best(slow[right], n)], best(fast, n), unseen(fast, seen, 0)
+        fast, slow = 0.73 * (rng.permutation(items) - 0.9 * items), rng.permutation(items) - 0.4567 * items
+        fast -= 300 * (items == 25)
+        if n == k and n + known == items:  # all that is unseen is shown, the last item as the last of stage 1
+            fast[[fast.argmin(), -1]] = fast[[-1, fast.argmin()]]
+        seen = rng.choice(items - 1, known, replace=False)
+        slow[seen[:2]] += items  # what one took before would come high again
+        right = best(unseen(fast, seen), n)
+        order, late, zero = right[best(slow[right], n)], best(fast, n), unseen(fast, seen, 0)
 
-            def by_slow(chosen, k=k, slow=slow):
-                return chosen[best(slow[chosen], k)]
+        def by_slow(chosen, k=k, slow=slow):
+            return chosen[best(slow[chosen], k)]
 
-            compare(
-                two_stage(fast, slow, seen, n, k),
-                order[:k],
-                "the list",
+        compare(
+            two_stage(fast, slow, seen, n, k),
+            order[:k],
+            "the list",
+            (
+                by_slow(best(fast, n)),
+                "seen items are in the race: give them -inf in a copy of `fast`, then choose.",
+            ),
+            (by_slow(late[~np.isin(late, seen)]), "you mask after choosing, so fewer than n are left: mask first."),
+            (
+                right[:k],
+                "your list is ranked by `fast`: that only chooses the candidates, `slow` puts them in order.",
+            ),
+            (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
+            (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
+            (by_slow(right[:k], n), "only k candidates come from stage 1: n of them, of which k are shown."),
+            (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
+            (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
+            (order[:k][::-1], "these are the right items, the best last: the best comes first."),
+            (best(slow[right], k), "these are places among the candidates: look up which items stand there."),
+            (order[:k] + 1, "your items count from 1: give positions, from 0."),
+            (slow[order[:k]], "these are scores: give the positions of the items."),
+            (
+                right[best((fast + slow)[right], k)],
+                "you order by the sum of both: stage 2 alone decides the order.",
+            ),
+            (
+                right[best((fast * slow)[right], k)],
+                "you order by the product of both, where two bad scores make a good one.",
+            ),
+            *(
                 (
-                    by_slow(best(fast, n)),
-                    "seen items are in the race: give them -inf in a copy of `fast`, then choose.",
-                ),
-                (by_slow(late[~np.isin(late, seen)]), "you mask after choosing, so fewer than n are left: mask first."),
+                    by_slow(np.append(right[:-1], item)) if n + known == items else order[:k],
+                    "a masked item has the lowest score, and ties with the last unseen one: mask with -inf.",
+                )
+                for item in seen
+            ),
+            (
+                by_slow(best(zero, n)),
+                "a masked item has score 0, which beats every negative score: mask with -inf.",
+            ),
+            *(
                 (
-                    right[:k],
-                    "your list is ranked by `fast`: that only chooses the candidates, `slow` puts them in order.",
-                ),
-                (best(unseen(slow, seen), k), "`slow` sees all items: it may only order the n candidates of stage 1."),
-                (best(slow, k), "`slow` sees all items, even those seen: it may only order the n candidates."),
-                (by_slow(right[:k], n), "only k candidates come from stage 1: n of them, of which k are shown."),
-                (by_slow(best(unseen(-fast, seen), n)), "stage 1 takes the lowest scores: the highest are the best."),
-                (right[best(-slow[right], k)], "stage 2 puts the worst first: sort by `slow` in descending order."),
-                (order[:k][::-1], "these are the right items, the best last: the best comes first."),
-                (best(slow[right], k), "these are places among the candidates: look up which items stand there."),
-                (order[:k] + 1, "your items count from 1: give positions, from 0."),
-                (slow[order[:k]], "these are scores: give the positions of the items."),
-                (
-                    right[best((fast + slow)[right], k)],
-                    "you order by the sum of both: stage 2 alone decides the order.",
-                ),
-                (
-                    right[best((fast * slow)[right], k)],
-                    "you order by the product of both, where two bad scores make a good one.",
-                ),
-                *(
-                    (
-                        by_slow(np.append(right[:-1], item)) if n + known == items else order[:k],
-                        "a masked item has the lowest score, and ties with the last unseen one: mask with -inf.",
-                    )
-                    for item in seen
-                ),
-                (
-                    by_slow(best(zero, n)),
-                    "a masked item has score 0, which beats every negative score: mask with -inf.",
-                ),
-                *(
-                    (
-                        by_slow(best(unseen(fast, seen, value), n)),
-                        "masked items come first with you, since all scores can be lower: mask with -inf.",
-                    )
-                    for value in (-1, -10, -100)
-                ),
-            )
-    cases.tell()
-    cases = Cases()
+                    by_slow(best(unseen(fast, seen, value), n)),
+                    "masked items come first with you, since all scores can be lower: mask with -inf.",
+                )
+                for value in (-1, -10, -100)
+            ),
+        )
     for users, items, n, low, step in (
         (40, 30, 6, 0, 1),
         (25, 50, 10, 0, 1),
@@ -306,13 +297,11 @@ def judge_stages(two_stage, candidate_recall):
         (35, 15, 4, -3000, 1),
         (50, 18, 6, 0, 1e4),
     ):
-        with cases:
-            fast = low + step * rng.normal(size=(users, items))
-            picks = [rng.permutation(best(row, 2 * n))[: rng.integers(2, n + 2)] for row in fast]
-            targets, seen = np.array([row[0] for row in picks]), [row[1:] for row in picks]
-            recall, mistakes = shares(fast, targets, seen, n)
-            compare(candidate_recall(fast, targets, seen, n), recall, "the candidate recall", *mistakes)
-    cases.tell()
+        fast = low + step * rng.normal(size=(users, items))
+        picks = [rng.permutation(best(row, 2 * n))[: rng.integers(2, n + 2)] for row in fast]
+        targets, seen = np.array([row[0] for row in picks]), [row[1:] for row in picks]
+        recall, mistakes = shares(fast, targets, seen, n)
+        compare(candidate_recall(fast, targets, seen, n), recall, "the candidate recall", *mistakes)
 
 
 def cosines(text: np.ndarray, texts: np.ndarray) -> np.ndarray:
@@ -379,27 +368,23 @@ def wrong_places(text: np.ndarray, texts: np.ndarray, vectors: np.ndarray, n: in
 )
 def judge_cold(cold_vector):
     rng = np.random.default_rng(83)
-    cases = Cases()
     for films, d, width, n, tilt in ((9, 3, 3, 3, 0.8), (12, 4, 2, 5, 0.5), (6, 4, 4, 5, 0.0), (5, 2, 3, 1, 0)):
-        with cases:
-            text = rng.normal(size=d)
-            texts = (rng.normal(size=(films, d)) + tilt * text) * 10.0 ** rng.uniform(-1.5, 1, (films, 1))
-            if n == 5:  # three are near, and some of the five are not
-                texts *= np.where(np.arange(films) < 3, 1, -1)[:, None] * np.sign(texts @ text)[:, None]
-            vectors = rng.normal(size=(films, width))
-            cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, n)
-            compare(cold_vector(text, texts, vectors, n), weighed(cosine, cosine, vectors, n), "the vector", *mistakes)
+        text = rng.normal(size=d)
+        texts = (rng.normal(size=(films, d)) + tilt * text) * 10.0 ** rng.uniform(-1.5, 1, (films, 1))
+        if n == 5:  # three are near, and some of the five are not
+            texts *= np.where(np.arange(films) < 3, 1, -1)[:, None] * np.sign(texts @ text)[:, None]
+        vectors = rng.normal(size=(films, width))
+        cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, n)
+        compare(cold_vector(text, texts, vectors, n), weighed(cosine, cosine, vectors, n), "the vector", *mistakes)
     for text, texts in (
         ([2.0, 0.0, 1.0], [[1.0, -1, 0], [2, 1, 1], [3, -4, 1], [0, 2, 1]]),  # some sum to 0
         ([1.0, -1.0], [[2.0, 1], [3, -3], [1, 0]]),
         ([1.0, 2.0], [[1e-3, 0], [2, 2], [0, 3], [4e-4, 5e-4]]),  # some are short
         ([3.0, 1.0], [[2e-3, 1e-3], [1, 3], [-1, 1]]),
     ):
-        with cases:
-            text, texts, vectors = np.array(text), np.array(texts), rng.normal(size=(len(texts), 3))
-            cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, 2)
-            compare(cold_vector(text, texts, vectors, 2), weighed(cosine, cosine, vectors, 2), "the vector", *mistakes)
-    cases.tell()
+        text, texts, vectors = np.array(text), np.array(texts), rng.normal(size=(len(texts), 3))
+        cosine, mistakes = cosines(text, texts), wrong_places(text, texts, vectors, 2)
+        compare(cold_vector(text, texts, vectors, 2), weighed(cosine, cosine, vectors, 2), "the vector", *mistakes)
     text, texts = np.array([2.0, 1.0, 0.0]), np.array([[0.0, 0, 0], [1, 0, 0], [-1, 0, 1], [0, 0.2, 0.1]])
     vectors = rng.normal(size=(4, 3)) + 1
     cosine = cosines(text, texts)

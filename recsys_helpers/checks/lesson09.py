@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recsys_helpers.checks.cases import Cases, compare
-from recsys_helpers.checks.core import Wrong, exercise, numbers
+from recsys_helpers.checks.core import Wrong, compare, exercise, numbers
 
 
 def tell(faults) -> None:
@@ -124,30 +123,25 @@ def padding_mistakes(lengths: np.ndarray, batches: list[np.ndarray], boundaries:
 def judge_buckets(buckets, padded_share):
     rng = np.random.default_rng(91)
     # How many rows each bucket has: as many as fill its batches, one more, or none at all.
-    cases = Cases()
     for boundaries, counts, size in (([8, 16, 32], (41, 40, 65), 8), ([3, 5, 12, 40], (26, 0, 31, 44), 5)):
-        with cases:
-            spans = zip([0, *boundaries], boundaries, counts, strict=False)
-            lengths = rng.permutation(np.concatenate([rng.integers(low, high, n) + 1 for low, high, n in spans]))
-            epochs = []
-            for seed in (1, 2, 3, 4, 1):
-                before = np.random.get_state()
-                returned = buckets(lengths, boundaries, size, seed)
-                after = np.random.get_state()
-                batches = read_batches(returned, len(lengths))
-                tell(epoch_faults(batches, lengths, boundaries, size))
-                if before[2] != after[2] or (before[1] != after[1]).any():
-                    raise Wrong(
-                        "you draw from NumPy's one global state, which others share: use a generator of your own."
-                    )
-                epochs.append(batches)
-            tell(order_faults(epochs, lengths, boundaries))
-            own = np.searchsorted(boundaries, lengths)
-            sorted_out = [batch for b in np.unique(own) for batch in cut(np.flatnonzero(own == b), size)]
-            for batches in (cut(rng.permutation(len(lengths)), size), sorted_out, sorted_out[::-1], sorted_out[1::2]):
-                (right, _), *mistakes = padding_mistakes(lengths, batches, boundaries)
-                compare(padded_share(lengths, batches, boundaries), right, "the share of padding", *mistakes)
-    cases.tell()
+        spans = zip([0, *boundaries], boundaries, counts, strict=False)
+        lengths = rng.permutation(np.concatenate([rng.integers(low, high, n) + 1 for low, high, n in spans]))
+        epochs = []
+        for seed in (1, 2, 3, 4, 1):
+            before = np.random.get_state()
+            returned = buckets(lengths, boundaries, size, seed)
+            after = np.random.get_state()
+            batches = read_batches(returned, len(lengths))
+            tell(epoch_faults(batches, lengths, boundaries, size))
+            if before[2] != after[2] or (before[1] != after[1]).any():
+                raise Wrong("you draw from NumPy's one global state, which others share: use a generator of your own.")
+            epochs.append(batches)
+        tell(order_faults(epochs, lengths, boundaries))
+        own = np.searchsorted(boundaries, lengths)
+        sorted_out = [batch for b in np.unique(own) for batch in cut(np.flatnonzero(own == b), size)]
+        for batches in (cut(rng.permutation(len(lengths)), size), sorted_out, sorted_out[::-1], sorted_out[1::2]):
+            (right, _), *mistakes = padding_mistakes(lengths, batches, boundaries)
+            compare(padded_share(lengths, batches, boundaries), right, "the share of padding", *mistakes)
 
 
 @exercise(
@@ -164,32 +158,29 @@ def judge_buckets(buckets, padded_share):
 )
 def judge_combined(combined_gradient):
     rng = np.random.default_rng(92)
-    cases = Cases()
     for counts, parameters in (([30, 10], 3), ([7, 1, 4], 1), ([5, 9, 2, 12, 3], 4)):
-        with cases:
-            counts = np.array(counts)
-            each = rng.normal(size=(len(counts), parameters)) + 0.5
-            right, inverse = counts @ each / counts.sum(), 1 / counts
-            compare(
-                combined_gradient(each, counts),
-                right,
-                "the gradient",
-                (
-                    each.mean(0),
-                    "that is the plain mean: a position in a small micro-batch then counts more than others.",
-                ),
-                (
-                    each.sum(0),
-                    "you add the gradients up: each is a mean already, so weigh it by its number of positions.",
-                ),
-                (counts @ each, "the weighing is done; now divide by the number of all positions."),
-                (
-                    counts @ each / len(counts),
-                    "you divide by the number of micro-batches: divide by that of positions.",
-                ),
-                (inverse @ each / inverse.sum(), "you weigh by 1 / count: the more positions, the more a mean counts."),
-            )
-    cases.tell()
+        counts = np.array(counts)
+        each = rng.normal(size=(len(counts), parameters)) + 0.5
+        right, inverse = counts @ each / counts.sum(), 1 / counts
+        compare(
+            combined_gradient(each, counts),
+            right,
+            "the gradient",
+            (
+                each.mean(0),
+                "that is the plain mean: a position in a small micro-batch then counts more than others.",
+            ),
+            (
+                each.sum(0),
+                "you add the gradients up: each is a mean already, so weigh it by its number of positions.",
+            ),
+            (counts @ each, "the weighing is done; now divide by the number of all positions."),
+            (
+                counts @ each / len(counts),
+                "you divide by the number of micro-batches: divide by that of positions.",
+            ),
+            (inverse @ each / inverse.sum(), "you weigh by 1 / count: the more positions, the more a mean counts."),
+        )
     counts, each = np.array([6, 0, 2, 0]), rng.normal(size=(4, 3)) + 0.5
     each[1] = np.nan
     right, plain = counts[::2] @ each[::2] / 8, np.nan_to_num(each).mean(0)
@@ -200,24 +191,21 @@ def judge_combined(combined_gradient):
         (right * np.nan, "an empty micro-batch has the mean 0 / 0, and 0 * NaN is NaN: leave it out."),
         (plain, "the empty micro-batches count as gradients of 0: they have no say."),
     )
-    cases = Cases()
     for row, spoiled in ((0, 1), (2, 0), (2, slice(None))):
         lost = each.copy()
         lost[row, spoiled] = np.nan
         hidden, right = counts @ np.nan_to_num(lost) / 8, counts[::2] @ lost[::2] / 8
-        with cases:
-            compare(
-                combined_gradient(lost, counts),
-                right,
-                "the gradient with a NaN at a real position",
-                (hidden, "the NaN of a real position is made 0: it has to stay, so that the step can be skipped."),
-                (
-                    lost[2 - row],
-                    "a micro-batch is left out for a NaN of real positions, which has to stay: ask for its count.",
-                ),
-                (right * np.nan, "one parameter's NaN spoils the others here: each parameter has a sum of its own."),
-            )
-    cases.tell()
+        compare(
+            combined_gradient(lost, counts),
+            right,
+            "the gradient with a NaN at a real position",
+            (hidden, "the NaN of a real position is made 0: it has to stay, so that the step can be skipped."),
+            (
+                lost[2 - row],
+                "a micro-batch is left out for a NaN of real positions, which has to stay: ask for its count.",
+            ),
+            (right * np.nan, "one parameter's NaN spoils the others here: each parameter has a sum of its own."),
+        )
 
 
 def three(returned) -> tuple:
@@ -255,7 +243,6 @@ SPOILED = (
 )
 def judge_unscale(unscale):
     rng = np.random.default_rng(93)
-    cases = Cases()
     for scale, before, patience in (
         (2.0**10, 1, 5),
         (2.0**16, 3, 4),
@@ -266,57 +253,55 @@ def judge_unscale(unscale):
         (0.25, 2, 3),
         (2.0**-3, 0, 9),
     ):
-        with cases:
-            gradients = (rng.normal(size=6) * 10.0 ** np.arange(-3, 3)).astype("float16")
-            exact, grows = gradients.astype(float), before + 1 == patience
-            made, state = three(unscale(gradients, scale, before, patience))
-            if made is None:
-                raise Wrong("a good step is skipped: return its gradients unless a value is not finite.")
-            vanish = "you divide in 16 bits, where small gradients vanish: make them float32 first."
-            divided = gradients / np.float16(scale), gradients * np.float16(1 / scale)
-            compare(
-                numbers(made, "the gradients") * scale,
-                exact,
-                "the gradients, times the scale again",
-                *((x.astype(float) * scale, vanish) for x in divided),
-                (exact * scale, "the gradients are still scaled: divide them by the scale."),
-                (exact * scale**2, "you multiply by the scale once more: the loss was multiplied, so divide."),
-                (exact / 2, "you divide by the new scale: these gradients were made with the old one."),
-            )
-            compare(
-                state,
-                (2 * scale, 0) if grows else (scale, before + 1),
-                "the scale and the number of good steps",
+        gradients = (rng.normal(size=6) * 10.0 ** np.arange(-3, 3)).astype("float16")
+        exact, grows = gradients.astype(float), before + 1 == patience
+        made, state = three(unscale(gradients, scale, before, patience))
+        if made is None:
+            raise Wrong("a good step is skipped: return its gradients unless a value is not finite.")
+        vanish = "you divide in 16 bits, where small gradients vanish: make them float32 first."
+        divided = gradients / np.float16(scale), gradients * np.float16(1 / scale)
+        compare(
+            numbers(made, "the gradients") * scale,
+            exact,
+            "the gradients, times the scale again",
+            *((x.astype(float) * scale, vanish) for x in divided),
+            (exact * scale, "the gradients are still scaled: divide them by the scale."),
+            (exact * scale**2, "you multiply by the scale once more: the loss was multiplied, so divide."),
+            (exact / 2, "you divide by the new scale: these gradients were made with the old one."),
+        )
+        compare(
+            state,
+            (2 * scale, 0) if grows else (scale, before + 1),
+            "the scale and the number of good steps",
+            (
+                (0, 2 * scale) if grows else (before + 1, scale),
+                "scale and number of good steps are swapped: return the scale first.",
+            ),
+            *(
+                (state, "the scale never grows: count this step, and double in time.")
+                for state in ((scale, before + grows), (2 * scale, 0) if grows else (scale, before))
+            ),
+            *(
                 (
-                    (0, 2 * scale) if grows else (before + 1, scale),
-                    "scale and number of good steps are swapped: return the scale first.",
-                ),
-                *(
-                    (state, "the scale never grows: count this step, and double in time.")
-                    for state in ((scale, before + grows), (2 * scale, 0) if grows else (scale, before))
-                ),
-                *(
-                    (
-                        (min(2 * scale, most), 0) if grows else (min(scale, most), before + 1),
-                        "the scale stops growing at some size: an overflow is what brings it down, and nothing else.",
-                    )
-                    for most in (2.0**15, 2.0**16, 2.0**24)
-                ),
-                (
-                    (scale + scale * grows, 0),
-                    "the count starts again, and the scale did not change: only a change starts it again.",
-                ),
-                (
-                    (scale + scale * grows, before + 1),
-                    "the scale doubles and the count goes on: it starts again from 0.",
-                ),
-                ((2 * scale, 0), "the scale doubles too soon: it takes `patience` good steps in a row."),
-                (
-                    (2 * scale if grows else scale / 2, 0),
-                    "the scale is halved after a good step: only after one that is skipped.",
-                ),
-            )
-    cases.tell()
+                    (min(2 * scale, most), 0) if grows else (min(scale, most), before + 1),
+                    "the scale stops growing at some size: an overflow is what brings it down, and nothing else.",
+                )
+                for most in (2.0**15, 2.0**16, 2.0**24)
+            ),
+            (
+                (scale + scale * grows, 0),
+                "the count starts again, and the scale did not change: only a change starts it again.",
+            ),
+            (
+                (scale + scale * grows, before + 1),
+                "the scale doubles and the count goes on: it starts again from 0.",
+            ),
+            ((2 * scale, 0), "the scale doubles too soon: it takes `patience` good steps in a row."),
+            (
+                (2 * scale if grows else scale / 2, 0),
+                "the scale is halved after a good step: only after one that is skipped.",
+            ),
+        )
     if three(unscale(np.zeros(4, "float16"), 64.0, 3, 9))[0] is None:
         raise Wrong("a step whose gradients are all 0 is a good one: skip only what is not finite.")
     if three(unscale(np.full(4, -60000, "float16"), 4.0, 0, 9))[0] is None:
@@ -405,24 +390,21 @@ def sampled_mistakes(logits: np.ndarray, target: int, drawn: np.ndarray, chances
 )
 def judge_sampled(sampled_loss):
     rng = np.random.default_rng(94)
-    cases = Cases()
     for items, width, draws in ((7, 3, 8), (12, 2, 5), (9, 4, 20)):
-        with cases:
-            state, vectors, chances = (
-                rng.normal(size=width),
-                rng.normal(size=(items, width)),
-                rng.dirichlet(np.ones(items)),
-            )
-            drawn = rng.integers(items, size=draws)
-            target, logits = int(drawn[2]), vectors @ state
-            drawn[0] = drawn[1] = (target + 2) % items
-            compare(
-                sampled_loss(state, vectors, target, drawn, chances),
-                log_loss(logits[target], (logits - np.log(draws * chances))[drawn[drawn != target]]),
-                "the loss",
-                *sampled_mistakes(logits, target, drawn, chances),
-            )
-    cases.tell()
+        state, vectors, chances = (
+            rng.normal(size=width),
+            rng.normal(size=(items, width)),
+            rng.dirichlet(np.ones(items)),
+        )
+        drawn = rng.integers(items, size=draws)
+        target, logits = int(drawn[2]), vectors @ state
+        drawn[0] = drawn[1] = (target + 2) % items
+        compare(
+            sampled_loss(state, vectors, target, drawn, chances),
+            log_loss(logits[target], (logits - np.log(draws * chances))[drawn[drawn != target]]),
+            "the loss",
+            *sampled_mistakes(logits, target, drawn, chances),
+        )
     overflow = "e to the 1000 is infinite, e to the -1000 is 0: use np.logaddexp, or take the largest logit off."
     chances = np.array([0.2, 0.5, 0.3])
     for sizes in ([1000.0, 999.0, 998.0], [-1000.0, -1001.0, -999.0], [0.0, 900.0, -900.0], [900.0, 0.0, -900.0]):
@@ -510,38 +492,32 @@ def memory_mistakes(items, width, blocks, heads, batch, length, size=4) -> dict[
     ),
 )
 def judge_memory(step_memory, largest_batch):
-    cases = Cases()
     for case in ((9, 6, 5, 3, 11, 7), (50, 8, 3, 2, 5, 4, 2), (20, 10, 2, 5, 3, 9, 1)):
-        with cases:
-            given = step_memory(*case)
-            if not isinstance(given, Mapping) or set(given) != set(PARTS):
-                raise Wrong(f"return a dict with the keys {', '.join(map(repr, PARTS))}.")
-            for part, (right, *mistakes) in memory_mistakes(*case).items():
-                compare(given[part], right, f"the bytes of {part!r}", *mistakes)
-    cases.tell()
-    cases = Cases()
+        given = step_memory(*case)
+        if not isinstance(given, Mapping) or set(given) != set(PARTS):
+            raise Wrong(f"return a dict with the keys {', '.join(map(repr, PARTS))}.")
+        for part, (right, *mistakes) in memory_mistakes(*case).items():
+            compare(given[part], right, f"the bytes of {part!r}", *mistakes)
     for model, rest in (((40, 8, 1, 2), (6,)), ((500, 4, 3, 2), (9, 2))):
-        with cases:
-            table = memory_mistakes(*model, 1, *rest)
-            *held, attention, logits = (right for right, *_ in table.values())
-            fixed, each = sum(held), attention + logits
-            for rows, more in ((7, 0), (300, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
-                budget = int(fixed + rows * each + more)
-                compare(
-                    largest_batch(budget, *model, *rest),
-                    rows,
-                    "the largest batch",
-                    (max(rows, 1), "no batch is below 1 with you: if not even one row fits, the answer is 0."),
-                    (
-                        budget // each,
-                        "weights, gradients and moments need room before the first row does: subtract them.",
-                    ),
-                    (-(-(budget - fixed) // each), "that is rounded up, and does not fit: round down."),
-                    ((budget - fixed) // each, "no batch is below 0: if not even one row fits, the answer is 0."),
-                    ((budget - fixed) / each, "a batch is a whole number of rows: round down."),
-                    (budget // (fixed + each), "each row asks for weights of its own here: they are there once."),
-                    ((budget - fixed) // logits, "attention is forgotten: each row adds attention and logits."),
-                    ((budget - fixed) // attention, "the logits are forgotten: each row adds attention and logits."),
-                    (rows - 1, "a batch that just fills the budget fits."),
-                )
-    cases.tell()
+        table = memory_mistakes(*model, 1, *rest)
+        *held, attention, logits = (right for right, *_ in table.values())
+        fixed, each = sum(held), attention + logits
+        for rows, more in ((7, 0), (300, 0), (7, 0.7 * each), (0, 0.7 * each), (0, -1), (0, -fixed / 2)):
+            budget = int(fixed + rows * each + more)
+            compare(
+                largest_batch(budget, *model, *rest),
+                rows,
+                "the largest batch",
+                (max(rows, 1), "no batch is below 1 with you: if not even one row fits, the answer is 0."),
+                (
+                    budget // each,
+                    "weights, gradients and moments need room before the first row does: subtract them.",
+                ),
+                (-(-(budget - fixed) // each), "that is rounded up, and does not fit: round down."),
+                ((budget - fixed) // each, "no batch is below 0: if not even one row fits, the answer is 0."),
+                ((budget - fixed) / each, "a batch is a whole number of rows: round down."),
+                (budget // (fixed + each), "each row asks for weights of its own here: they are there once."),
+                ((budget - fixed) // logits, "attention is forgotten: each row adds attention and logits."),
+                ((budget - fixed) // attention, "the logits are forgotten: each row adds attention and logits."),
+                (rows - 1, "a batch that just fills the budget fits."),
+            )
