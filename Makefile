@@ -17,7 +17,7 @@ course: $(READY)  ## set everything up, run all lessons on real data, show what 
 test: $(READY)    ## set everything up and prove that every lesson, check and exercise works
 	$(TOOLS) test
 
-test-all: $(READY)  ## for authors, make test with every mutant of every exercise and every dark page
+test-all: $(READY)  ## for authors, make test with every mutant of every exercise and mistakes in arrays of every kind
 	$(TOOLS) test-all
 
 check: $(READY)   ## for authors, style, guards and the tests of what changed since the last commit

@@ -56,7 +56,8 @@ def test_no_file_carries_an_index_address():
 
 
 @pytest.mark.parametrize(
-    "target", ["course", "test", "lab", "doctor", "fetch", "grade", "slides", "bundle", "store", "clean"]
+    "target",
+    ["course", "test", "test-all", "check", "lab", "doctor", "fetch", "grade", "slides", "bundle", "store", "clean"],
 )
 def test_make_help_lists_every_target_in_one_line(target):
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
