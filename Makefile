@@ -21,7 +21,7 @@ course: $(STUDENT)  ## set everything up, run all lessons on real data, show wha
 test: .venv/.test  ## set everything up and prove that every lesson, check and exercise works
 	$(TOOLS) test
 
-test-all: .venv/.test  ## for authors, make test with every mutant of every exercise and every dark page
+test-all: .venv/.test  ## for authors, make test with every mutant of every exercise and mistakes in arrays of every kind
 	$(TOOLS) test-all
 
 check: .venv/.test  ## for authors, style, guards and the tests of what changed since the last commit

@@ -82,7 +82,7 @@ def test() -> None:
 
 @app.command()
 def test_all() -> None:
-    """For authors: `test`, and what seldom changes its answer: every mutant of every exercise, every dark page."""
+    """For authors: `test`, and what seldom changes its answer: every mutant, every mistake in arrays of every kind."""
     sets.require("test")
     from course_tools.author import proof
 

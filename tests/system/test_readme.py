@@ -23,7 +23,7 @@ SMOKE = "--lesson 00 -p profile=smoke"
 # What stands in README: what makes it short ("" runs it as it is), or why it is not run here.
 COMMANDS = {
     "make course": SMOKE,
-    "make test": None,  # this run
+    "make test": None,  # it is what runs this
     "make lab": "",
     "make lab-zh": "",
     "make doctor": "",
@@ -33,6 +33,7 @@ COMMANDS = {
     "make bundle": "--help",  # a gigabyte to fetch; test_bundle makes a small one
     "make site": None,  # test_site runs it
     "make check": "--help",  # it would run tests in a test
+    "make test-all": "--help",
     "make store": "notebooks/00_orientation.ipynb",
     "make bench": None,  # twenty minutes on a quiet machine
     ".venv/bin/python -m recsys_helpers progress": "",
