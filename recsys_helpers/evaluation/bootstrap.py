@@ -76,7 +76,7 @@ def auc_interval(
     users drawn for both. Users are drawn with all their rows, because rows of one user are not independent.
     """
     _, users = np.unique(users, return_inverse=True)
-    n = users.max() + 1
+    n = users.max() + 1  # how often each user is drawn, not which: an AUC weighs users, and need not repeat their rows
     counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples)
     draws = np.vstack([np.ones(n), counts])
     value, *drawn = auc_by_draw(scores, labels, users, draws) - (

@@ -144,7 +144,7 @@ class Model:
         """A copy with other learned arrays, of the types that they had."""
         other = copy.copy(self)
         for name, array in learned.items():
-            setattr(other, name, np.asarray(array, getattr(self, name).dtype))
+            setattr(other, name, np.asarray(array, np.asarray(getattr(self, name)).dtype))
         return other
 
 

@@ -112,7 +112,7 @@ class SelfAttention(NextItemNetwork):
     def with_item(self, item: NewItem):
         """Its vector is the mean of those of the items with the nearest texts."""
         vectors = self.weights_[0]
-        other = self._with(n_items_=np.asarray(self.n_items_) + 1)
+        other = self._with(n_items_=self.n_items_ + 1)
         other.weights_ = [with_row(vectors, vectors[1 + item.near].mean(axis=0)), *self.weights_[1:]]
         return other
 

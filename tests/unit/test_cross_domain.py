@@ -18,6 +18,20 @@ def test_fading_interest_by_hand():
     assert np.allclose(interest[2], [1 / 3, 2 / 3]) and np.allclose(interest[3], [1 / 3, 2 / 3])  # the song is no book
 
 
+def test_fading_interest_is_the_sum_event_by_event():
+    rng = np.random.default_rng(3)
+    contents, users, counts = rng.random((400, 3)), np.sort(rng.integers(0, 40, 400)), rng.random(400) < 0.4
+    expected = np.full(contents.shape, np.nan)
+    for event, user in enumerate(users):
+        if event == 0 or user != users[event - 1]:
+            total, weight = np.zeros(3), 0.0
+        if weight:
+            expected[event] = total / weight
+        if counts[event]:
+            total, weight = 0.7 * total + contents[event], 0.7 * weight + 1
+    assert np.array_equal(cross_domain.fading_interest(contents, users, counts, 0.7), expected, equal_nan=True)
+
+
 def test_what_comes_later_is_not_seen():
     rng = np.random.default_rng(0)
     contents, users, counts = rng.random((30, 4)), np.repeat([1, 2, 3], 10), rng.random(30) < 0.5

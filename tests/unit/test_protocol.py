@@ -83,7 +83,7 @@ def test_no_network_sees_what_it_has_to_predict(log, name, part, hidden, monkeyp
     assert batches[0] and all(np.array_equal(one, another) for one, another in zip(*batches, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("text profile", "capstone")])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in (*NETWORKS, "text profile", "capstone")])
 def test_models_do_see_the_validation_item_before_the_test(log, fitted, name):
     other, asked = with_other_items(log, 2), requests_of(log)
     events = other.events.drop(index=np.flatnonzero(other.events.groupby("user").cumcount(ascending=False) == 1)[:30])
