@@ -16,8 +16,6 @@ from recsys_helpers.files import write_json
 from recsys_helpers.paths import MEASURED, ROOT
 
 SETUP = MEASURED / "setup.json"
-
-
 COURSE = ("Makefile", "pyproject.toml", "README.md", "requirements", "recsys_helpers", "course_tools", "docs/measured")
 
 

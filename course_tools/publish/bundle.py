@@ -23,63 +23,6 @@ WHEELS = 0.7e9  # bytes, somewhat more than the wheels took when measured
 FOLDER = "course"  # what the archive unpacks to
 OFFLINE = "offline"  # the folder in it with wheels and manifest
 TAG = f"{sys.platform}-{platform.machine().lower()}-python{sys.version_info[0]}.{sys.version_info[1]}"
-README = f"""\
-The course on user-interest modelling, with all it needs, for a machine without a network.
-
-Set it up:   sh setup.sh                 (or: PYTHON=/path/to/python3 sh setup.sh)
-It needs:    {TAG}
-Then:        .venv/bin/python -m recsys_helpers lab
-
-For one's own class only. MovieLens-100K is inside, and its licence forbids redistribution: do not put this archive on
-a public page or pass it on beyond the class. See datasets/README.md.
-"""
-SETUP = f"""\
-#!/bin/sh
-# Sets the course up without a network:  sh setup.sh   (or: PYTHON=/path/to/python3 sh setup.sh)
-# A second call finishes what a broken first one left.
-set -eu
-cd "$(dirname "$0")"
-stop() {{ echo "error: $*" >&2; exit 1; }}
-PYTHON=${{PYTHON:-python3}}
-NEEDED={TAG}
-command -v "$PYTHON" >/dev/null || stop "there is no $PYTHON; name one: PYTHON=/path/to/python3 sh setup.sh"
-here=$("$PYTHON" -c 'import platform as p, sys; v = sys.version_info
-print("-".join([sys.platform, p.machine().lower(), "python%d.%d" % (v[0], v[1])]))')
-[ "$here" = "$NEEDED" ] || stop "this bundle is for $NEEDED and this is $here:" \\
-    "name another Python (PYTHON=/path/to/python3 sh setup.sh), or ask for a bundle made on a machine like this one"
-
-# The wheels are named relative to this folder, for pip splits a list of links at spaces.
-export PIP_NO_INDEX=1 PIP_FIND_LINKS={OFFLINE}/wheels PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1
-if [ ! -e .venv/.student ]; then
-    echo "1/4 comparing every file with its sha256"
-    "$PYTHON" - <<'END' || stop "this copy of the bundle is damaged: copy and unpack it again"
-import hashlib, sys
-bad = []
-for line in open("{OFFLINE}/MANIFEST.sha256", encoding="utf-8"):
-    digest, path = line.rstrip("\\n").split("  ", 1)
-    try:
-        with open(path, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                bad.append(path + " differs")
-    except OSError as error:
-        bad.append(path + ": " + str(error.strerror))
-sys.exit("; ".join(bad) if bad else 0)
-END
-    echo "2/4 making .venv"
-    rm -rf .venv
-    "$PYTHON" -m venv .venv || stop "no .venv could be made; on Debian and Ubuntu: apt install python3-venv"
-    echo "3/4 installing; this takes minutes"
-    .venv/bin/python -m pip install --quiet --no-deps -r requirements/student.lock || \\
-        stop "pip could not install the wheels (see above); a machine with an older system than the one that made" \\
-        "the bundle needs a bundle made on its like"
-    .venv/bin/python -m pip install --quiet --no-deps -e . || stop "pip could not install the course (see above)"
-    touch .venv/.student
-fi
-echo "4/4 putting data and weights in place, then looking at it all"
-.venv/bin/python -m recsys_helpers fetch
-.venv/bin/python -m recsys_helpers doctor
-echo "Next: .venv/bin/python -m recsys_helpers lab"
-"""
 
 
 def make(out: Path | None = None) -> Path:
@@ -98,8 +41,8 @@ def make(out: Path | None = None) -> Path:
             wheels = scratch / OFFLINE / "wheels"
             wheels.mkdir(parents=True)
             _collect_wheels(wheels)
-            (scratch / OFFLINE / "README.txt").write_text(README, "utf-8")
-            (scratch / "setup.sh").write_text(SETUP, "utf-8")
+            (scratch / OFFLINE / "README.txt").write_text(_filled("bundle_readme.txt"), "utf-8")
+            (scratch / "setup.sh").write_text(_filled("bundle_setup.sh"), "utf-8")
             content = {name: ROOT / name for name in files}
             content |= {str(path.relative_to(scratch)): path for path in sorted(scratch.rglob("*")) if path.is_file()}
             manifest = scratch / OFFLINE / "MANIFEST.sha256"
@@ -110,6 +53,12 @@ def make(out: Path | None = None) -> Path:
     except OSError as error:
         raise CourseError(f"The bundle could not be written to {out.parent} ({error.strerror or error}).") from error
     return out
+
+
+def _filled(name: str) -> str:
+    """A text that lies beside this module, with the names of this machine and of the archive's folder filled in."""
+    text = (Path(__file__).parent / "templates" / name).read_text("utf-8")
+    return text.replace("@TAG@", TAG).replace("@OFFLINE@", OFFLINE)
 
 
 def _course_files() -> list[str]:
