@@ -130,7 +130,7 @@ def ranking_on(model: keras.Model, split: NextItemSplit, length: int, part: str 
 
 
 def validation_metrics(model: keras.Model, split: NextItemSplit, length: int) -> dict[str, float]:
-    """HR@10 and NDCG@10 on the validation items, for `training.fit`."""
+    """HR@10 and NDCG@10 on the validation items, for `fit`."""
     ranks = ranking_on(model, split, length, "validation")
     return {"HR@10": float(hit(ranks).mean()), "NDCG@10": float(ndcg(ranks).mean())}
 

@@ -138,7 +138,7 @@ class Recommender(Model):
         return first, shares, np.where(unseen, shares.sum(axis=1), -np.inf)
 
     def scores(self, requests: list[Request]) -> np.ndarray:
-        """A score for every item, shape (requests, items), for `evaluation.target_ranks`; no candidates come last."""
+        """A score for every item, shape (requests, items), for `ranks.target_ranks`; no candidates come last."""
         first, _, scores = self.rank(requests)
         every = np.full((len(requests), len(self.items)), -1e9)
         np.put_along_axis(every, first, np.maximum(scores, -1e9), axis=1)

@@ -1,7 +1,7 @@
 """Part one of `make bench`: how near the course's training steps and encoders come to the machine's own matrix rate.
 
 The machine's rate is that of a large square float32 product in TensorFlow, measured between the rest. Each step runs as
-`training.fit` runs it. Its matrix products are read off its graph and each is also run alone: the rate they reach so is
+`fit` runs it. Its matrix products are read off its graph and each is also run alone: the rate they reach so is
 the ceiling of these shapes on this machine. TensorFlow's profiler tells where the rest of the step goes. MiniLM's
 encoding takes turns with sentence-transformers, on the same weights, in an environment of its own.
 """

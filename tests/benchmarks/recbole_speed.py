@@ -40,7 +40,7 @@ TIMES_FASTER = 5  # at least
 
 
 class Done(Exception):
-    """Ends `training.fit` from within its validation."""
+    """Ends `fit` from within its validation."""
 
 
 def main(
