@@ -33,9 +33,9 @@ COMMANDS = {
     "make bundle": "--help",  # a gigabyte to fetch; test_bundle makes a small one
     "make site": None,  # test_site runs it
     "make check": "--help",  # it would run tests in a test
-    "make test-all": "--help",
     "make store": "notebooks/00_orientation.ipynb",
     "make bench": None,  # twenty minutes on a quiet machine
+    ".venv/bin/python -m recsys_helpers course": SMOKE,
     ".venv/bin/python -m recsys_helpers progress": "",
     ".venv/bin/python -m recsys_helpers reset 01 --exercise 3": "",
     ".venv/bin/python -m recsys_helpers course --lesson 01 -p profile=smoke -p seed=3": "",
