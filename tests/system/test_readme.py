@@ -35,6 +35,7 @@ COMMANDS = {
     "make check": "--help",  # it would run tests in a test
     "make store": "notebooks/00_orientation.ipynb",
     "make bench": None,  # twenty minutes on a quiet machine
+    ".venv/bin/python -m recsys_helpers course": SMOKE,
     ".venv/bin/python -m recsys_helpers progress": "",
     ".venv/bin/python -m recsys_helpers reset 01 --exercise 3": "",
     ".venv/bin/python -m recsys_helpers course --lesson 01 -p profile=smoke -p seed=3": "",
@@ -42,7 +43,7 @@ COMMANDS = {
     ".venv/bin/python -m course_tools translations": "",
     ".venv/bin/python -m course_tools readme": "",
 }
-SETUP = ("python3 -m venv", ".venv/bin/python -m pip install", "conda ", "apt install")  # test_environment, test_sets
+SETUP = ("python3 -m venv", ".venv/bin/python -m pip install", "conda ", "apt install")  # test_environment, test_student_set
 SERVES = re.compile(r"http://(localhost|127\.0\.0\.1):\d+/lab")
 
 
