@@ -87,10 +87,12 @@ clean:  ## remove the environment and everything that was built
 
 # The stamp of a set is written last, so a broken installation is done again. A lock is complete, hence --no-deps.
 # Python compiles a module when it is first imported: less than half of them ever are. TensorFlow's headers (0.3 GB) are
-# for operators written in C++.
-$(STUDENT): requirements/student.lock pyproject.toml
+# for operators written in C++. A TensorFlow that is there already, of the gpu set say, would share its files with ours.
+$(STUDENT): requirements/student.lock
 	@$(PYTHON) -m recsys_helpers.course.preflight install
 	$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip uninstall -qq --yes tensorflow tensorflow-cpu
+	@rm -f .venv/.gpu
 	$(INSTALL) -r requirements/student.lock
 	rm -rf .venv/lib/python*/site-packages/tensorflow/include
 	$(INSTALL) -e .

@@ -48,7 +48,7 @@ def _cost(name: str, folder: Path) -> dict:
     files, course = folder / "files", folder / "course"
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     start = time.monotonic()
-    _call([*pip, "download", "--no-deps", "-d", str(files), "-r", str(sets.lock_file(name))])
+    _call([*pip, "wheel", "--no-deps", "-w", str(files), "-r", str(sets.lock_file(name))])
     fetched = time.monotonic()
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(files), "PIP_CONFIG_FILE": os.devnull}
     if name == sets.STUDENT:
