@@ -43,7 +43,12 @@ COMMANDS = {
     ".venv/bin/python -m course_tools translations": "",
     ".venv/bin/python -m course_tools readme": "",
 }
-SETUP = ("python3 -m venv", ".venv/bin/python -m pip install", "conda ", "apt install")  # test_environment, test_student_set
+SETUP = (
+    "python3 -m venv",
+    ".venv/bin/python -m pip install",
+    "conda ",
+    "apt install",
+)  # other tests
 SERVES = re.compile(r"http://(localhost|127\.0\.0\.1):\d+/lab")
 
 
