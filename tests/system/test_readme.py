@@ -43,7 +43,8 @@ COMMANDS = {
     ".venv/bin/python -m course_tools translations": "",
     ".venv/bin/python -m course_tools readme": "",
 }
-SETUP = ("python3 -m venv", ".venv/bin/python -m pip install", "conda ", "apt install")  # test_environment, test_student_set
+# test_environment and test_student_set
+SETUP = ("python3 -m venv", ".venv/bin/python -m pip install", "conda ", "apt install")
 SERVES = re.compile(r"http://(localhost|127\.0\.0\.1):\d+/lab")
 
 
