@@ -96,10 +96,11 @@ def test_an_exercise_is_checked_recorded_and_put_back_in_two_languages(student):
         run = student.python("-c", CHECK.format(answer=answer), RECSYS_LANGUAGE=language)
         assert "✓" in run.stdout and words in run.stdout + run.stderr, run.stdout + run.stderr
     told = student.python("-m", "recsys_helpers", "progress")
-    assert told.returncode == 0 and "01.1" in told.stdout, told.stdout + told.stderr
+    assert told.returncode == 0 and "next: 01.2" in told.stdout, told.stdout + told.stderr
     exercise = student.course / "exercises" / "01_self_attention.ipynb"
     released = exercise.read_bytes()
     exercise.write_bytes(released.replace(b"raise NotImplementedError()", b"return 42", 1))
+    assert exercise.read_bytes() != released
     run = student.python("-m", "recsys_helpers", "reset", "01", "--exercise", "1")
     assert run.returncode == 0, run.stderr
     assert exercise.read_bytes() == released and list(exercise.parent.glob("01_self_attention.backup-1.ipynb"))
