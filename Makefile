@@ -1,5 +1,5 @@
-# Every target but the benchmarks is a call of `python -m recsys_helpers` or `python -m course_tools`; this file only
-# installs first what it needs: the student's set, and on top of it that of instructors, of the site or of the tests.
+# Most targets call `python -m recsys_helpers` or `python -m course_tools`; this file only installs first what they need:
+# the student's set, and on top of it another one of requirements/.
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m recsys_helpers

@@ -1,4 +1,4 @@
-"""Helpers of the course on user-interest modelling: one module a concept, named as the lesson names it."""
+"""Helpers of the course on user-interest modelling: a folder a subject, one module a concept."""
 
 import os
 

@@ -4,6 +4,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,7 +158,7 @@ def _parameters(pairs: list[str]) -> dict:
         name, equals, value = pair.partition("=")
         if not equals:
             raise CourseError(f"-p {pair}: write NAME=VALUE, such as -p seed=3")
-        parameters[name] = int(value) if value.lstrip("-").isdigit() else value
+        parameters[name] = int(value) if re.fullmatch(r"-?[0-9]+", value) else value
     return parameters
 
 

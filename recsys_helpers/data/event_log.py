@@ -1,6 +1,6 @@
 """One shape for both data sets: who took what, when, where and how much they liked it, and what the items are.
 
-Every model of the leaderboard and the capstone reads a `Log`, so that all of them know the same and are asked the same.
+Every model of the leaderboard and the capstone reads an `EventLog`, so that all of them know and are asked the same.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pandas as pd
 
 from recsys_helpers.data.interest_world import DOMAINS, SCENARIOS, InterestWorld
 from recsys_helpers.data.movielens import MovieLens, film_texts
-from recsys_helpers.data.splits import NextItemSplit, leave_one_out
+from recsys_helpers.data.splits import NextItemSplit, leave_one_out, target_position
 
 PARTS_OF_DAY = ("night", "morning", "afternoon", "evening")  # six hours each, from midnight UTC
 LOUD = ("Action", "Adventure", "Sci-Fi", "Thriller", "Crime", "Horror", "Mystery", "War", "Western", "Film-Noir")
@@ -40,18 +40,14 @@ class EventLog:
 
     def before(self, part: str = "test") -> pd.DataFrame:
         """The events that a model may know when it predicts the target of `part`."""
-        return self.events[self._from_last() > _hidden(part)]
+        return self.events[self._from_last() > -1 - target_position(part)]
 
     def requests(self, part: str = "test") -> pd.DataFrame:
         """The event that each user asks for, one row a user; its scenario and time are known, its item is not."""
-        return self.events[self._from_last() == _hidden(part)].reset_index(drop=True)
+        return self.events[self._from_last() == -1 - target_position(part)].reset_index(drop=True)
 
     def _from_last(self) -> np.ndarray:
         return self.events.groupby("user").cumcount(ascending=False).to_numpy()
-
-
-def _hidden(part: str) -> int:
-    return {"test": 0, "validation": 1}[part]
 
 
 def log_of(data: MovieLens | InterestWorld) -> EventLog:

@@ -34,14 +34,15 @@ class NextItemSplit:
 
     def history(self, part: str = "test") -> list[np.ndarray]:
         """What a model may know when it predicts the target of `part`: all earlier items of each user."""
-        return [sequence[: _target_position(part)] for sequence in self.sequences]
+        return [sequence[: target_position(part)] for sequence in self.sequences]
 
     def target(self, part: str = "test") -> np.ndarray:
         """The item number that each user really took next, shape (n_users,)."""
-        return np.array([sequence[_target_position(part)] for sequence in self.sequences])
+        return np.array([sequence[target_position(part)] for sequence in self.sequences])
 
 
-def _target_position(part: str) -> int:
+def target_position(part: str) -> int:
+    """Where the target of a part stands, counted from the end; ValueError for a part that does not exist."""
     positions = {"test": -1, "validation": -2}
     if part not in positions:
         raise ValueError(f"part is {part!r}; it has to be one of {', '.join(positions)}")

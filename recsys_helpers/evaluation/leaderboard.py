@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
@@ -45,7 +46,7 @@ from recsys_helpers.models.base import MODELS as REGISTERED
 from recsys_helpers.models.base import Model, make, requests_of
 from recsys_helpers.paths import MEASURED, ROOT
 from recsys_helpers.recommender import recommender
-from recsys_helpers.training.backend import keras
+from recsys_helpers.training.backend import keras, keras_nlp
 from recsys_helpers.training.fit import _peak_memory
 from recsys_helpers.training.profiles import check_profile
 
@@ -148,7 +149,7 @@ def fingerprint(log: EventLog, model: Model) -> str:
 
 def versions() -> list[str]:
     """Of the libraries that compute."""
-    libraries = np, keras, import_module(keras.backend.backend())
+    libraries = np, pd, scipy, keras, keras_nlp, import_module(keras.backend.backend())
     return [f"{library.__name__} {library.__version__}" for library in libraries]
 
 

@@ -149,7 +149,14 @@ class Model:
 
 
 def register(model: type[Model]) -> type[Model]:
-    """Make a class known by its name, to the leaderboard and the recommender."""
+    """Make a class known by its name, to the leaderboard and the recommender.
+
+    Raises:
+        CourseError: another class has the name; the same one again, as when a cell runs twice, takes its own place.
+    """
+    other = MODELS.get(model.name, model)
+    if (other.__module__, other.__qualname__) != (model.__module__, model.__qualname__):
+        raise CourseError(f"{model.name!r} is the name of {other.__module__}.{other.__qualname__}; choose another")
     MODELS[model.name] = model
     return model
 

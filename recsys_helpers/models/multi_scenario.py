@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from recsys_helpers.data.movielens import MovieLens
+from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.bootstrap import auc_interval
 from recsys_helpers.models.base import Model, NewItem, Request, histories_of, register, with_row
 from recsys_helpers.models.cross_domain import contents_of, moments, moments_of
@@ -163,7 +164,7 @@ def implied_weights(model: keras.Model, x: np.ndarray, scenarios: int = 4) -> np
 
 
 def auc_by_scenario(scores, labels, users, scenario, names, minus=None) -> dict[str, tuple[float, float, float]]:
-    """AUC in each scenario with its interval over users, (value, low, high) by name; see `evaluation.auc_interval`.
+    """AUC in each scenario with its interval over users, (value, low, high) by name; see `bootstrap.auc_interval`.
 
     Args:
         scores, labels, users, scenario: shape (rows,). names: of the scenarios 0, 1, 2, ...
@@ -266,7 +267,13 @@ class ScenarioFusion(Model):
         return self.interests(requests) @ self.contents_.reshape(len(self.contents_), -1).T + worth
 
     def with_item(self, item: NewItem) -> Self:
-        """Popularity and strength are the mean of those of the items with the nearest texts."""
+        """Popularity and strength are the mean of those of the items with the nearest texts.
+
+        Raises:
+            CourseError: a domain that does not exist.
+        """
+        if not 0 <= item.domain < self.contents_.shape[1]:
+            raise CourseError(f"domain {item.domain} does not exist; give one from 0 to {self.contents_.shape[1] - 1}")
         content = np.eye(self.contents_.shape[1])[item.domain][:, None] * item.subjects
         extras = with_row(self.extras_, self.extras_[item.near].mean(axis=0))
         return self._with(contents_=with_row(self.contents_, content), extras_=extras)

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsys_helpers.data.event_log import EventLog
+from recsys_helpers.data.splits import target_position
 from recsys_helpers.evaluation.ranks import ndcg, target_ranks
 from recsys_helpers.models.base import Model, requests_of
 from recsys_helpers.training.backend import keras
@@ -44,6 +45,7 @@ class Network(Model):
         if self.steps:
             data = self.data(log, part)
             return self._train(log, data, -(-self.steps // len(data)), lines=2)
+        target_position(part)  # one that does not exist is refused before the first epoch
         asked, best = requests_of(log, "validation"), log.split.target("validation")
         network = self.compiled(log)
 

@@ -66,6 +66,8 @@ class Recommender(Model):
         self.profile, self.seed, self.parts, self.examples = profile, seed, tuple(parts), None
         for name in self.parts:
             _known(name, MODELS, "part")
+        if len({*self.parts}) < len(self.parts):
+            raise CourseError(f"a part can stand once only; you gave {', '.join(self.parts)}")
         if missing := {*NEEDED} - {*self.parts}:
             raise CourseError(f"reasons and new items need the parts {', '.join(sorted(missing))}, too")
         settings = {
@@ -192,7 +194,12 @@ class Recommender(Model):
         """Take in an item that nobody took yet; gives its number.
 
         Its text is read. What the other parts know of the `like` items with the nearest texts is lent to it.
+
+        Raises:
+            CourseError: no subject has a share, or `like` is below 1.
         """
+        if not (like >= 1 and any(subjects.values())):
+            raise CourseError("give some subject a share above 0, and `like` from 1 on")
         texts = self.models["text profile"]
         vector = texts.vector_of(text)
         near = np.argsort(-(texts.vectors_ @ vector), kind="stable")[:like]
@@ -261,8 +268,8 @@ class Recommender(Model):
         if kind != KIND:
             raise CourseError(f"{path} is no recommender; fit one again and `save` it")
         if version != VERSION:
-            other = "a newer recsys_helpers; update it" if version > VERSION else "an older recsys_helpers"
-            raise CourseError(f"{path} was written by {other}, or fit one again and `save` it")
+            other = "a newer recsys_helpers; update it, or" if version > VERSION else "an older recsys_helpers;"
+            raise CourseError(f"{path} was written by {other} fit one again and `save` it")
         if card["checksum"] != _checksum(arrays):
             raise CourseError(f"{path} is damaged: its contents do not fit their checksum; fit one again and `save` it")
         return cls.from_state(arrays, **card["settings"])

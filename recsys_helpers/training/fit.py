@@ -1,9 +1,11 @@
 """One way to train everywhere: `fit` on top of Keras' own `model.fit`, on the devices that `on_device` finds::
 
-    with training.on_device():  # one CPU, one GPU, several GPUs, several processes: the same lines
+    from recsys_helpers.training.fit import fit, on_device
+
+    with on_device():  # one CPU, one GPU, several GPUs, several processes: the same lines
         model = ...
         model.compile(...)
-    log = training.fit(model, data, epochs=20, checkpoint="runs/first")
+    log = fit(model, data, epochs=20, checkpoint="runs/first")
 
 The log has a row for each epoch; a run that was killed goes on from its checkpoint.
 """
@@ -156,7 +158,7 @@ def fit(
         size = getattr(data, "batch_size", batch_size) or 32
         raise CourseError(
             f"out of memory with batches of {size}; try batches of {max(1, size // 2)}, shorter windows, or mixed "
-            "precision on a GPU (build the model in training.on_device())"
+            "precision on a GPU (build the model in on_device())"
         ) from error
     return pd.DataFrame(run.rows).set_index("epoch")
 
@@ -237,7 +239,7 @@ class _Run(keras.callbacks.Callback):
     def resume(self, path: Path, model: keras.Model, data) -> None:
         """Read the state of an earlier call, if there is one and it is of this run; bring the data to its epoch."""
         if not isinstance(data, EpochData) or not model.built:
-            raise CourseError("a checkpoint needs data derived from training.EpochData, and a model with an Input")
+            raise CourseError("a checkpoint needs data derived from EpochData, and a model with an Input")
         self.path, self.settings = path, _settings(model, data) | {"monitor": self.monitor, "patience": self.patience}
         if path.exists():
             try:  # the file's checksums find damage

@@ -50,7 +50,7 @@ class Bench:
 
     def __init__(self, folder: Path, smoke: bool, seeds: list[int], machine: dict):
         self.folder, self.smoke, self.seeds, self.machine = folder, smoke, seeds, machine
-        sources = sorted([*(ROOT / "recsys_helpers").glob("*.py"), *HERE.glob("*_side.py")])
+        sources = sorted([*(ROOT / "recsys_helpers").rglob("*.py"), *HERE.glob("*_side.py")])
         self.sources = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
     def kept(self, name: str, side: str, function: str, **arguments) -> dict:

@@ -2,7 +2,7 @@
 
 Both rank all films that the user has not rated. RecBole counts without the validation film, and so do we here; where
 scores tie, its order is that of `torch.topk`, ours gives the middle rank. The figures go into
-docs/measured/recbole_reference.json, from which README's leaderboard has its reference rows.
+docs/measured/recbole_reference.json, from which docs/results.md has its reference rows.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Run as `python torch_side.py speed '{"case": ..., ...}'`; the last line that it prints is JSON, see `speed`. Widths,
 masks, epsilons, tied output weights and loss are those of the course's models; precision is bfloat16 by autocast on a
-GPU and float32 on a CPU, as in `training.on_device`; Adam is fused.
+GPU and float32 on a CPU, as in `on_device`; Adam is fused.
 """
 
 import json
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class Bert(nn.Module):
-    """`text.fine_tuning_model`: token_ids, segment_ids and padding_mask, all (batch, length) -> (batch, classes)."""
+    """`bert.fine_tuning_model`: token_ids, segment_ids and padding_mask, all (batch, length) -> (batch, classes)."""
 
     def __init__(self, vocabulary: int, width: int, heads: int, blocks: int, inner: int, classes: int, dropout: float):
         super().__init__()
@@ -102,7 +102,7 @@ class NextItem(nn.Module):
 
 
 class Transformer(NextItem):
-    """`attention.next_item_transformer`."""
+    """`self_attention.next_item_transformer`."""
 
     def __init__(self, items: int, length: int, width: int, blocks: int, heads: int, dropout: float):
         super().__init__(items, width, dropout)
@@ -115,7 +115,7 @@ class Transformer(NextItem):
 
 
 class Recurrent(NextItem):
-    """`evolution.next_item_rnn`; of PyTorch's two biases of an LSTM, Keras has their sum: the second stays 0."""
+    """`recurrent.next_item_rnn`; of PyTorch's two biases of an LSTM, Keras has their sum: the second stays 0."""
 
     def __init__(self, items: int, width: int, units: int, cell: str, dropout: float):
         super().__init__(items, width, dropout)

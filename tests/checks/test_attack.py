@@ -1,7 +1,7 @@
 """Checks under attack: mutated solutions, odd and arbitrary answers, and one verdict whatever library an answer is of.
 
-`python tests/checks/test_attack.py` judges the mutants of the exercises that changed since the report in docs/measured
-was written, and writes what became of them there; with `--all` those of all exercises.
+`PYTHONPATH=tests/support .venv/bin/python tests/checks/test_attack.py` judges the mutants of the exercises that changed
+since the report in docs/measured was written, and writes what became of them there; with `--all` all of them.
 """
 
 import functools

@@ -151,7 +151,7 @@ def test_the_programs_of_readme_run(course):
     assert len(system) >= 5 and len(steps) == 4
     program = "\n".join(system).replace("Recommender()", 'Recommender(profile="smoke")')
     program += "\nfrom recsys_helpers.checks import *\nfrom recsys_helpers.models.self_attention import softmax\n"
-    program += "softmax_over_keys = softmax\n" + "\n".join(steps)
+    program += "softmax_over_keys = lambda scores: softmax(scores, axis=-1)\n" + "\n".join(steps)
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=course, env=surroundings(course), capture_output=True, text=True
     )

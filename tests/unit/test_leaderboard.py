@@ -175,7 +175,14 @@ def test_a_fingerprint_is_of_settings_and_libraries(log, monkeypatch):
         return leaderboard.fingerprint(log, baselines.EASE(**settings))
 
     assert fingerprint() == fingerprint(ridge=200.0) != fingerprint(ridge=100.0)
-    assert [name.split()[0] for name in leaderboard.versions()] == ["numpy", "keras", keras.backend.backend()]
+    assert [name.split()[0] for name in leaderboard.versions()] == [
+        "numpy",
+        "pandas",
+        "scipy",
+        "keras",
+        "keras_nlp",
+        keras.backend.backend(),
+    ]
     before = fingerprint()
     monkeypatch.setattr(leaderboard, "versions", lambda: ["numpy 0"])
     assert fingerprint() != before

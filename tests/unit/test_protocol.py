@@ -13,7 +13,7 @@ from recsys_helpers.evaluation.leaderboard import MODELS, choose
 from recsys_helpers.evaluation.ranks import target_ranks
 from recsys_helpers.models import base, bert, network
 from recsys_helpers.models.base import Model, NewItem, Request, make, register, requests_of
-from recsys_helpers.models.baselines import Popularity
+from recsys_helpers.models.baselines import EASE, Popularity
 from recsys_helpers.models.network import Network
 from recsys_helpers.training.backend import keras
 
@@ -166,3 +166,12 @@ def test_one_class_is_a_row_and_a_part(log):
 def test_did_you_mean():
     assert did_you_mean("GRUU", ["LSTM", "GRU"]) == "did you mean 'GRU'?"
     assert did_you_mean("zzz", ["LSTM", "GRU"]) == "known are LSTM, GRU."
+
+
+def test_a_name_belongs_to_one_class():
+    class Mine(Model):
+        name = "EASE"
+
+    with pytest.raises(CourseError, match="'EASE' is the name of recsys_helpers.models.baselines.EASE"):
+        register(Mine)
+    assert register(EASE) is EASE, "a cell that runs twice registers the same class again"

@@ -297,6 +297,10 @@ def test_names_that_do_not_exist(fitted):
         lambda: fitted.without("recncy"): "did you mean 'recency'",
         lambda: Recommender(parts=("self-attention", "recent neighbors")): "did you mean 'recent neighbours'",
         lambda: Recommender(parts=("self-attention", "recent neighbours")): "need the parts .*text profile",
+        lambda: Recommender(parts=("text profile", "recent neighbours", "text profile")): "once only",
+        lambda: fitted.add_item("new", "new", {}): "a share above 0",
+        lambda: fitted.add_item("new", "new", {"jazz": 1}, like=0): "from 1 on",
+        lambda: fitted.add_item("new", "new", {"jazz": 1}, domain=5): "domain 5 does not exist",
     }.items():
         with pytest.raises(CourseError, match=message):
             ask()
