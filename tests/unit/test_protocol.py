@@ -172,6 +172,6 @@ def test_a_name_belongs_to_one_class():
     class Mine(Model):
         name = "EASE"
 
-    with pytest.raises(CourseError, match="'EASE' is the name of recsys_helpers.models.baselines.EASE"):
+    with pytest.raises(CourseError, match=r"'EASE' is the name of recsys_helpers\.models\.baselines\.EASE"):
         register(Mine)
     assert register(EASE) is EASE, "a cell that runs twice registers the same class again"
