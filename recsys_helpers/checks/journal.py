@@ -16,13 +16,14 @@ from recsys_helpers.paths import ROOT
 NOT_TRIED, TRIED, DONE = "not tried", "tried", "done"
 MARKS = {NOT_TRIED: "·", TRIED: "~", DONE: "✓"}
 STEP = re.compile(rf"\s*(\d+\.\d+) +({'|'.join(MARKS)})\s*")
-_remembered: dict[str, str] = {}  # what stands in no file
+_remembered: dict[tuple[Path | None, str], str] = {}  # by the file that it does not stand in, and by name
 
 
 def states() -> dict[str, str]:
     """The state of each exercise that was tried. What cannot be read is left out, and said once."""
     path = _file()
-    return (_read(path) if path else {}) | _remembered
+    kept = {name: state for (place, name), state in _remembered.items() if place == path}
+    return (_read(path) if path else {}) | kept
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -53,14 +54,14 @@ def record(name: str, state: str) -> None:
     try:
         if path:
             _append(path, f"{name} {state}\n")
-            _remembered.pop(name, None)
+            _remembered.pop((path, name), None)
             return
     except OSError as error:
         say_once(
             f"{path} cannot be written ({error.strerror}): your progress is lost when this kernel ends. "
             "To keep it, set RECSYS_PROGRESS to a file of yours before you start JupyterLab."
         )
-    _remembered[name] = state
+    _remembered[path, name] = state
 
 
 def _append(path: Path, line: str) -> None:

@@ -1,5 +1,6 @@
 """The runner: every lesson with other parameters, what it leaves behind, and how it fails."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -18,34 +19,77 @@ OTHER = {"profile": "smoke", "seed": 11}
 OTHER_BY_LESSON = {"02_bert_interest_encoding": OTHER | {"encoder_name": "tiny"}}
 
 
-def with_cells_again(path):
-    """A lesson as an impatient student runs it: each code cell twice in a row, then the second half of them again."""
+QUICK = 2.0  # seconds: a cell that took longer the first time, as trainings do, is run again by test-all only
+AGAIN = """
+import time as _time
+_spent, _took = [], {}
+get_ipython().events.register("pre_run_cell", lambda info: _spent.append(_time.perf_counter()))
+
+def _done(result):
+    if _spent:
+        _spent[-1] = _time.perf_counter() - _spent[-1]
+
+def _again(name, source):
+    took = _took.setdefault(name, _spent[-2])  # of the cell before this one
+    if took < LIMIT:
+        get_ipython().run_cell(source, silent=True).raise_error()
+
+get_ipython().events.register("post_run_cell", _done)
+"""
+
+
+def with_cells_again(path, limit):
+    """A lesson as an impatient student runs it: each code cell twice in a row, then the second half of them again.
+
+    What took longer than the limit, in seconds, runs once.
+    """
     notebook = notebooks.read(path)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
 
     def again(cell, word):
-        return nbformat.from_dict(cell | {"id": f"{cell.id}-{word}"})
+        return nbformat.v4.new_code_cell(f"_again({cell.id!r}, {cell.source!r})", id=f"{cell.id}-{word}")
 
     def is_parameters(cell):  # its second run would undo what was injected after it
         return "parameters" in cell.metadata.get("tags", [])
 
-    doubled = [one for cell in cells for one in ([cell] if is_parameters(cell) else [cell, again(cell, "twice")])]
-    notebook.cells = doubled + [again(cell, "later") for cell in cells[len(cells) // 2 :]]
+    notebook.cells = [nbformat.v4.new_code_cell(AGAIN.replace("LIMIT", f"float({str(limit)!r})"), id="clock")]
+    for cell in cells:
+        notebook.cells += [cell] if is_parameters(cell) else [cell, again(cell, "twice")]
+    notebook.cells += [again(cell, "later") for cell in cells[len(cells) // 2 :] if not is_parameters(cell)]
     return notebook
 
 
+@pytest.mark.parametrize(
+    "limit", [QUICK, pytest.param(float("inf"), marks=pytest.mark.thorough)], ids=["quick cells again", "all again"]
+)
 @pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
-def test_every_lesson_runs_with_other_parameters_and_its_cells_run_again(path, tmp_path):
+def test_every_lesson_runs_with_other_parameters_and_its_cells_run_again(path, limit, tmp_path):
     """In one kernel: a cell that fails in its first run, its second or from the middle on stops the lesson."""
     parameters = OTHER_BY_LESSON.get(path.stem, OTHER)
     impatient, output = tmp_path / path.name, tmp_path / "out" / path.name
-    notebooks.write(with_cells_again(path), impatient)
+    notebooks.write(with_cells_again(path, limit), impatient)
     run.run_lesson(impatient, output, parameters, progress=False)
     executed = notebooks.read(output)
     assert "injected-parameters" in str(executed.cells)
     stored = {row["model"] for row in read_results(notebooks.read(path))}
     expected = {name.replace("minilm", parameters.get("encoder_name", "minilm")) for name in stored}
     assert {row["model"] for row in read_results(executed)} == expected
+
+
+def test_a_cell_that_cannot_run_twice_stops_an_impatient_run(tmp_path):
+    """That the test above can fail: in the second run in a row, and in the one from the middle on."""
+    for name, code, broken in (
+        ("00_twice", ["seen = []", "assert not seen\nseen.append(1)"], True),
+        ("01_later", ["n = 0", "n += 1\nassert n < 3", "n"], True),
+        ("02_fine", ["n = 1", "n + 1", "m = n"], False),
+    ):
+        cells = [nbformat.v4.new_code_cell("seed = 7", metadata={"tags": ["parameters"]})]
+        cells += [nbformat.v4.new_code_cell(source, id=f"cell-{number}") for number, source in enumerate(code)]
+        notebooks.write(nbformat.v4.new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+        notebooks.write(with_cells_again(tmp_path / f"{name}.ipynb", QUICK), tmp_path / f"{name}.ipynb")
+        told = pytest.raises(CourseError, match="AssertionError") if broken else contextlib.nullcontext()
+        with told:
+            run.run_lesson(tmp_path / f"{name}.ipynb", tmp_path / "out.ipynb", {"seed": 8}, progress=False)
 
 
 def small_lesson(path, code):
