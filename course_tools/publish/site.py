@@ -59,7 +59,7 @@ COLAB_LOCKS = ("student", "scale", "gpu")
 # what lessons import; Jupyter itself Colab has
 COLAB_PACKAGES = (
     "tensorflow keras keras-nlp keras-hub jax pandas numpy scipy scikit-learn matplotlib ipywidgets pyarrow "
-    "safetensors faiss-cpu threadpoolctl ml-dtypes platformdirs psutil typer"
+    "safetensors faiss-cpu threadpoolctl ml-dtypes packaging platformdirs psutil typer"
 )
 
 
@@ -347,7 +347,7 @@ def for_site(notebook, language: str):
 def _with_numbers(text: str) -> str:
     """Formulas with a number can be linked to; their numbers in the text, such as (4.1), are links."""
     text = re.sub(r"(?m)^(\$\$.*?\\tag\{(\d)\.(\d)\}\s*\$\$)", r"(formula-\2-\3)=\n\1", text, flags=re.S)
-    return re.sub(r"(?<![\]\w-])\((\d)\.(\d)\)", r"[(\1.\2)](#formula-\1-\2)", text)
+    return re.sub(r"(?<![\]A-Za-z0-9_-])[(（](\d)\.(\d)[)）]", r"[\g<0>](#formula-\1-\2)", text)
 
 
 def _with_citations(text: str) -> str:
