@@ -205,7 +205,7 @@ def test_a_killed_fetch_leaves_no_copy_and_the_next_one_tidies_up(toy, tmp_path)
     program = f"""
 import subprocess, time
 from pathlib import Path
-from recsys_helpers import assets
+from recsys_helpers.data import assets
 assets.registry = lambda: {{"toy": {toy!r}}}
 def slow_pip(command, **options):
     Path(options["env"]["TMPDIR"], "toy-1.0-py3-none-any.whl").write_bytes(b"half a wheel")

@@ -68,7 +68,7 @@ def test_a_small_world_is_the_beginning_of_a_large_one(world):
 def test_memory_does_not_grow_with_the_world(tmp_path):
     def peak(users):
         code = (
-            "import tracemalloc, pandas; from recsys_helpers import comments, interest_world as iw;"
+            "import tracemalloc, pandas; from recsys_helpers.data import comments, interest_world as iw;"
             # Comments do not grow with the world, and are slow to trace.
             "comments.generate_comments = lambda *_: pandas.DataFrame(columns=list(iw.COLUMNS['comments']));"
             "tracemalloc.start();"
