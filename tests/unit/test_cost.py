@@ -161,6 +161,7 @@ def test_a_training_step_does_three_times_as_many(kind, monkeypatch):
     assert step.operations == 2 * 3 * multiply_adds(model, B, T)
 
 
+@pytest.mark.thorough  # a benchmark in small: minutes on a slow machine
 @needs_tensorflow
 def test_the_table_of_the_benchmark_adds_up(tmp_path):
     subprocess.run([sys.executable, BENCHMARKS / "floor.py", "--smoke", "--out", tmp_path], check=True, timeout=300)

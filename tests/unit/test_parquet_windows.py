@@ -310,6 +310,7 @@ def test_damage_found_while_training_is_one_clear_error(small):
         fit(programs.transformer(), windows_of(small), epochs=1, lines=0)
 
 
+@pytest.mark.thorough  # a benchmark in small: minutes on a slow machine
 def test_the_benchmark_of_growth_runs_and_writes_its_page(tmp_path):
     program = ROOT / "tests" / "benchmarks" / "growth.py"
     command = [sys.executable, program, "--smoke", "--out", tmp_path]
