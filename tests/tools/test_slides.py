@@ -209,5 +209,5 @@ def test_faults_are_told_in_a_line(tmp_path, monkeypatch):
     with pytest.raises(CourseError, match="choose from 00_orientation"):
         slides.make(["42"], tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CourseError, match="package sphinx-revealjs is missing: python -m pip install"):
+    with pytest.raises(CourseError, match="package sphinx-revealjs is missing: make instructor"):
         slides.make(["01"], tmp_path)
