@@ -34,7 +34,7 @@ def write_locks(upgrade: list[str] | None = None) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         everything = Path(folder) / "everything.txt"
         known = [lock_file(name) for name in (STUDENT, *EXTRAS)]
-        everything.write_text("".join(path.read_text("utf-8") for path in known if path.exists()), "utf-8")
+        write_text(everything, "".join(path.read_text("utf-8") for path in known if path.exists()))
         wanted = [word for name in upgrade or [] for word in ("-P", name)]
         _resolve("--all-extras", *wanted, "-o", str(everything))  # uv prefers the versions that this file has
         student = _resolve("-c", str(everything))

@@ -61,7 +61,7 @@ def sampled(width=16, **settings) -> SampledSoftmax:
 
 @pytest.mark.parametrize(
     "change",
-    [{"width": 8}, {"draws": 5}, {"corrected": False}, {"seed": 1}, {"chances": np.arange(1, 21) / 210}],
+    [{"width": 8}, {"draws": 5}, {"corrected": False}, {"seed": 1}, {"proposal": np.arange(1, 21) / 210}],
     ids=str,
 )
 def test_a_subclassed_model_is_known_by_its_settings(change):
