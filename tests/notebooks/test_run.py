@@ -22,16 +22,21 @@ OTHER_BY_LESSON = {"02_bert_interest_encoding": OTHER | {"encoder_name": "tiny"}
 QUICK = 2.0  # seconds: a cell that took longer the first time, as trainings do, is run again by test-all only
 AGAIN = """
 import time as _time
-_spent, _took = [], {}
+_spent, _took, _left = [], {}, []
 get_ipython().events.register("pre_run_cell", lambda info: _spent.append(_time.perf_counter()))
 
 def _done(result):
     if _spent:
         _spent[-1] = _time.perf_counter() - _spent[-1]
 
-def _again(name, source):
-    took = _took.setdefault(name, _spent[-2])  # of the cell before this one
-    if took < LIMIT:
+def _twice(name, source):
+    _took[name] = _spent[-2]  # of the cell before this one
+    if _took[name] < LIMIT:
+        get_ipython().run_cell(source, silent=True).raise_error()
+
+def _later(name, source):
+    _left.extend([name] if _took[name] >= LIMIT else [])
+    if not _left:  # those behind a cell left out may need what it makes anew
         get_ipython().run_cell(source, silent=True).raise_error()
 
 get_ipython().events.register("post_run_cell", _done)
@@ -41,13 +46,13 @@ get_ipython().events.register("post_run_cell", _done)
 def with_cells_again(path, limit):
     """A lesson as an impatient student runs it: each code cell twice in a row, then the second half of them again.
 
-    What took longer than the limit, in seconds, runs once.
+    What took longer than the limit, in seconds, runs once, and the second half runs up to there.
     """
     notebook = notebooks.read(path)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
 
     def again(cell, word):
-        return nbformat.v4.new_code_cell(f"_again({cell.id!r}, {cell.source!r})", id=f"{cell.id}-{word}")
+        return nbformat.v4.new_code_cell(f"_{word}({cell.id!r}, {cell.source!r})", id=f"{cell.id}-{word}")
 
     def is_parameters(cell):  # its second run would undo what was injected after it
         return "parameters" in cell.metadata.get("tags", [])

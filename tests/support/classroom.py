@@ -179,8 +179,8 @@ predictions = {}"""
             quiet=True,
         ),
         one("emil", exercise(partly), 8, from_on("01.5", "not attempted"), quiet=True),
-        one("fritz", exercise({"01.1": OVER_QUERIES.format(axis=-2)}), 10, {"01.1": "wrong", "01.2": "wrong"}, (),
-            ("normalise over the queries",)),
+        one("fritz", exercise({"01.1": OVER_QUERIES.format(axis=-2)}), 12, {"01.1": "wrong"}, (),
+            ("down each column (over the queries)",)),  # 01.2 builds on it, and the mistake is charged once
         one("gus", exercise({"01.3": CAUSAL}), 12, {"01.3": "wrong"}, (), ("01.3 not right yet",)),
         one("hana", exercise({"01.3": CAUSAL}), 12, {"01.3": "wrong"}, (), ("01.3 not right yet",)),
         one("ida", exercise(dict.fromkeys(NAMES, STUB)), 0, from_on("01.1", "not attempted"), quiet=True),

@@ -16,6 +16,7 @@ from pathlib import Path
 import needs
 import pytest
 
+from recsys_helpers.checks.core import TICK
 from recsys_helpers.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,7 +157,7 @@ def test_the_programs_of_readme_run(course):
         [sys.executable, "-c", program], cwd=course, env=surroundings(course), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "✓ 01.1 correct" in done.stdout
+    assert f"{TICK} 01.1 correct" in done.stdout
 
 
 def test_links_of_readme_lead_somewhere():

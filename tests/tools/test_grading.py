@@ -68,7 +68,7 @@ def pages_are_safe_and_private(out: Path, submissions: list[Submission]) -> None
         assert [page.name for page in own] in ([], [f"{L01}.html"]), submission.student
     overview = (out / "index.html").read_text(encoding="utf-8")
     assert "<h3>Exercise 01.3: Causal and padding mask of a batch of histories</h3>" in overview
-    assert "<li>2 × wrong: padding is hidden" in overview and "normalise over the queries" in overview
+    assert "<li>2 × wrong: padding is hidden" in overview and "down each column (over the queries)" in overview
 
 
 @bubblewrap

@@ -125,7 +125,7 @@ def test_fill_mask_wants_one_gap(model, text):
 
 
 def test_missing_preset_is_one_clear_line(tmp_path):
-    with pytest.raises(CourseError, match=r"python -m recsys_helpers\.tiny_bert --out"):
+    with pytest.raises(CourseError, match=r"python -m recsys_helpers\.models\.tiny_bert --out"):
         load_masked_lm(tmp_path)
 
 
