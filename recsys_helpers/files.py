@@ -1,5 +1,6 @@
 """The one way in which the course writes a file: whole, or not at all."""
 
+import ctypes
 import glob
 import json
 import os
@@ -7,6 +8,7 @@ import secrets
 import shutil
 import socket
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -87,3 +89,27 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: list | dict) -> None:
     """Write rows or a dictionary as JSON, a whole file or nothing; OSError as in `replacing`."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def replace_folder(made: Path, path: Path) -> None:
+    """Put a finished folder in the place of `path`, which is then where `made` was, if it was there.
+
+    On Linux the two change places in one step; elsewhere there is a moment in which neither is at `path`.
+
+    Raises:
+        OSError: the folder of `path` cannot be written.
+    """
+    if not path.exists():
+        os.rename(made, path)
+    elif not _exchange(made, path):
+        aside = made.with_name(f"{made.name}-old")
+        os.rename(path, aside)
+        os.rename(made, path)
+        os.rename(aside, made)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Whether the system let two paths change places."""
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return bool(rename) and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0

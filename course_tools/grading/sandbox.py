@@ -1,93 +1,94 @@
-"""Runs a student's cells where they can do no harm: in bubblewrap, without network, with limits on everything.
+"""Two sandboxes for each submission: one runs the student's code, the other one reads and judges it.
 
 Inside, only Python, the system's libraries, this package, the bundled data and the data cache can be seen, all of them
-read-only. The working folder is in memory and vanishes. The cells go in by stdin; after each one a line of JSON comes
-back by stdout, so what was done before a kill is not lost. This file is both ends of that pipe: `run` outside,
-`python -m course_tools.grading.sandbox` inside.
+read-only, and no network. The working folder is in memory and vanishes. The student's side has no check and no channel
+but a socket to the judge's side; the two share no process, no file and no memory, so that no verdict is made or kept
+where the student's code runs. Both end with the process that started them.
 """
 
-import asyncio
 import contextlib
+import errno
+import functools
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from socket import socketpair
+from typing import IO
 
 import psutil
 
+from course_tools.grading.verdicts import Limits
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT, home
 
-LONGEST = 4000  # characters of a message or of what was printed last
-GRACE = 5  # seconds that an interrupted cell has to end
 EVERY = 0.1  # seconds between two looks at memory and processes
-FINAL = ("stuck", "dead")
+AFTER = 60  # seconds that the judge has when the student's side is gone
+JUDGE = Limits(memory=2 * 2**30)
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", sys.base_prefix)
+CHECKS = ROOT / "recsys_helpers" / "checks"
+WITHOUT_ANSWERS = ("core.py", "journal.py", "language.py", "catalogue.py")  # of the checks, what has no reference in it
+# Ways to memory that no limit counts, to other processes and to more rights; what a machine does not know is left out.
+REFUSED = """memfd_create memfd_secret shmget shmat shmctl msgget unshare setns mount umount2 pivot_root chroot
+move_mount open_tree fsopen fsmount mount_setattr ptrace process_vm_readv process_vm_writev pidfd_getfd kcmp
+add_key request_key keyctl bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
+name_to_handle_at open_by_handle_at"""
+NEW_USER = 0x10000000  # the flag of clone for a user namespace
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one notebook may use. Seconds, bytes and numbers of processes.
+class Interrupted(Exception):
+    """Grading was ended from outside, and this submission with it."""
 
-    The slowest cell of our own solutions takes 4 seconds.
+
+def run(job: dict, limits: Limits, ending: threading.Event | None = None) -> tuple[dict | None, str]:
+    """Do one job for one submission; `student` is to be run beside the judge if the job has released cells.
+
+    Args:
+        job: what `judging` is to do.
+        limits: what the student's side may use.
+        ending: when it is set, both sides are killed at once.
+
+    Returns:
+        What the judge found, or None, and why he found nothing, or "".
+
+    Raises:
+        Interrupted: `ending` was set.
     """
-
-    cell: int = 60
-    notebook: int = 1200
-    memory: int = 4 * 2**30
-    processes: int = 256
-    file: int = 64 * 2**20
-    folder: int = 256 * 2**20
-    output: int = 2**20
-
-
-@dataclass(frozen=True)
-class CellRun:
-    """What came back of one cell: its error, the end of what it printed, and how it was stopped.
-
-    `stopped` is "", "time" or "output" (interrupted, the next cells ran), "stuck" (would not be interrupted) or "dead"
-    (the kernel ended); after these two nothing ran. The grader puts the sandbox's own end there, in words.
-    """
-
-    ename: str = ""
-    evalue: str = ""
-    stdout: str = ""
-    stopped: str = ""
-
-
-def run(cells: list[str], limits: Limits) -> tuple[list[CellRun], str]:
-    """Execute the sources of code cells one after the other in one kernel.
-
-    Returns a CellRun for each cell that was begun and ended, and why the sandbox was ended early, or "".
-    What comes back was written by the student's side, and is checked for form only.
-    """
-    with tempfile.TemporaryFile() as sent, tempfile.TemporaryFile() as back, tempfile.TemporaryFile() as complaints:
-        sent.write(json.dumps({"cells": cells, "limits": asdict(limits)}).encode())
+    with contextlib.ExitStack() as stack:
+        file = lambda: stack.enter_context(tempfile.TemporaryFile())  # noqa: E731
+        sent, back, complaints = file(), file(), file()
+        sent.write(json.dumps(job | {"limits": asdict(limits)}).encode())
         sent.seek(0)
-        inside = [sys.executable, "-m", "course_tools.grading.sandbox"]
-        process = subprocess.Popen([*_bwrap(limits), *inside], stdin=sent, stdout=back, stderr=complaints)
-        try:
-            ended = _watch(process, limits)
-        finally:
-            process.kill()
-            process.wait()
+        ours, theirs = map(stack.enter_context, socketpair())
+        student = None
+        if "released" in job:
+            student = stack.enter_context(_started("student", limits, [theirs], complaints, stdin=subprocess.DEVNULL))
+        channels = {"stdin": subprocess.PIPE, "stdout": back}
+        judge = stack.enter_context(_started("judging", JUDGE, [sent, ours], complaints, **channels))
+        ours.close()
+        theirs.close()
+        ended = _watch(student, judge, limits, ending or threading.Event())
         back.seek(0)
-        runs = _read(back.read(limits.file))
-        complaints.seek(0)
-        if not ended and process.returncode:
+        found = _read(back.read(limits.file))
+        if not ended and found is None:
+            complaints.seek(0)
             ended = f"the sandbox failed: {' '.join(complaints.read()[-300:].decode(errors='replace').split())}"
-    return runs, ended
+    return found, ended
 
 
 def require() -> None:
-    """Raise CourseError unless bubblewrap is there and works on this machine."""
+    """Raise CourseError unless bubblewrap and seccomp are there and work on this machine."""
     if shutil.which("bwrap") is None:
         raise CourseError("grading runs submissions in bubblewrap, which is not here: apt install bubblewrap")
-    trial = subprocess.run([*_bwrap(Limits()), "/bin/true"], capture_output=True, text=True)
+    with _filter() as rules:
+        command = [*_bwrap("judging", Limits(), rules), "/bin/true"]
+        trial = subprocess.run(command, capture_output=True, text=True, pass_fds=[rules.fileno()], env={})
     if trial.returncode:
         raise CourseError(
             f"bubblewrap does not work here ({' '.join(trial.stderr.split())}); "
@@ -95,9 +96,59 @@ def require() -> None:
         )
 
 
-def _bwrap(limits: Limits) -> list[str]:
+@contextlib.contextmanager
+def _started(side: str, limits: Limits, given: list, complaints: IO, **channels) -> Iterator[subprocess.Popen]:
+    """One side, which is killed at the end; it starts with an empty environment and with the files that it is given."""
+    with _filter() as rules:
+        numbers = [one.fileno() for one in given]
+        inside = [sys.executable, "-m", f"course_tools.grading.{side}", *map(str, numbers)]
+        command = [*_bwrap(side, limits, rules), *inside]
+        passed = [rules.fileno(), *numbers]
+        process = subprocess.Popen(
+            command, pass_fds=passed, env={}, stderr=complaints, **{"stdout": complaints} | channels
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdin:
+            with contextlib.suppress(OSError):  # what was not read goes with its reader
+                process.stdin.close()
+
+
+@contextlib.contextmanager
+def _filter() -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        file.write(_rules())
+        file.seek(0)
+        yield file
+
+
+@functools.cache
+def _rules() -> bytes:
+    """The system calls that are refused, as a program for the kernel."""
+    try:
+        import pyseccomp
+    except (ImportError, RuntimeError, OSError) as error:
+        raise CourseError("grading needs libseccomp, which is not here: apt install libseccomp2") from error
+    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for name in REFUSED.split():
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # this machine's library has no such call
+            rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
+    asks_for_user = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, NEW_USER, NEW_USER)
+    rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", asks_for_user)
+    rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be looked at; all libraries do without
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _bwrap(side: str, limits: Limits, rules: IO) -> list[str]:
     """The bubblewrap call up to the program. Order matters: what lies in the repository is hidden, then parts shown."""
-    command = "bwrap --unshare-all --die-with-parent --new-session --cap-drop ALL --clearenv --proc /proc --dev /dev"
+    command = f"{shutil.which('bwrap')} --unshare-all --die-with-parent --new-session --cap-drop ALL --clearenv"
+    command += f" --seccomp {rules.fileno()} --proc /proc --dev /dev"
     command += f" --size {limits.folder} --tmpfs /dev/shm --size {limits.folder} --tmpfs /tmp --dir /tmp/work"
     arguments = command.split()
     for path in SYSTEM:
@@ -105,10 +156,19 @@ def _bwrap(limits: Limits) -> list[str]:
     arguments += ["--size", "4096", "--tmpfs", str(ROOT)]
     for path in (sys.prefix, ROOT / "recsys_helpers", ROOT / "course_tools" / "grading", ROOT / "datasets", home()):
         arguments += ["--ro-bind-try", str(path), str(path)]
+    if side == "student":
+        arguments += ["--size", "4096", "--tmpfs", str(CHECKS)]
+        shown = {CHECKS / name: CHECKS / name for name in WITHOUT_ANSWERS}
+        shown[CHECKS / "__init__.py"] = Path(__file__).with_name("silent_checks.py")
+        for place, path in shown.items():
+            arguments += ["--ro-bind", str(path), str(place)]
+        arguments += ["--remount-ro", str(CHECKS)]
     environment = {
         "HOME": "/tmp/home",
         "LANG": "C.UTF-8",
+        "MPLBACKEND": "agg",
         "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
         "PYTHONPATH": str(ROOT),
         "RECSYS_HOME": str(home()),
@@ -121,19 +181,40 @@ def _bwrap(limits: Limits) -> list[str]:
     return [*arguments, "--remount-ro", str(ROOT), "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp/work"]
 
 
-def _watch(process: subprocess.Popen, limits: Limits) -> str:
-    """Wait for the end; returns which limit was passed, or "". The caller kills what is left."""
-    start = time.monotonic()
-    while process.poll() is None:
-        memory, processes = _use(process.pid, limits.memory)
-        if processes > limits.processes:
-            return f"started more than {limits.processes} processes"
-        if memory > limits.memory:
-            return f"used more than {limits.memory / 2**30:.2g} GiB of memory"
-        if time.monotonic() - start > limits.notebook:
-            return f"the notebook ran longer than {limits.notebook} seconds"
+def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Limits, ending: threading.Event) -> str:
+    """Wait for the judge's end, and tell him when and why the student's side is gone.
+
+    Returns why he was ended, or "".
+    """
+    start, gone = time.monotonic(), None
+    while judge.poll() is None:
+        if ending.is_set():
+            raise Interrupted
+        now = time.monotonic()
+        if student and gone is None:
+            why = _passed(student, limits, now - start)
+            if why or student.poll() is not None:
+                student.kill()
+                gone = now
+                with contextlib.suppress(OSError):  # he is through already
+                    judge.stdin.write(f"{why}\n".encode())
+                    judge.stdin.flush()
+        if now - (gone or start) > (AFTER if gone or not student else limits.notebook + AFTER):
+            return "reading and judging it took too long"
+        if _use(judge.pid, JUDGE.memory)[0] > JUDGE.memory:
+            return "reading and judging it took too much memory"
         time.sleep(EVERY)
     return ""
+
+
+def _passed(student: subprocess.Popen, limits: Limits, seconds: float) -> str:
+    """Which limit the student's side has passed, or ""."""
+    memory, processes = _use(student.pid, limits.memory)
+    if processes > limits.processes:
+        return f"started more than {limits.processes} processes"
+    if memory > limits.memory:
+        return f"used more than {limits.memory / 2**30:.2g} GiB of memory"
+    return f"the notebook ran longer than {limits.notebook} seconds" if seconds > limits.notebook else ""
 
 
 def _use(pid: int, enough: int) -> tuple[int, int]:
@@ -155,97 +236,10 @@ def _use(pid: int, enough: int) -> tuple[int, int]:
     return memory, len(children)
 
 
-def _read(sent: bytes) -> list[CellRun]:
-    """The lines that came back, up to the first that is not as it should be."""
-    runs = []
-    for line in sent.splitlines():
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            break  # cut off by a kill, or forged
-        names = {field.name for field in fields(CellRun)}
-        if not isinstance(found, dict) or set(found) != names:
-            break
-        if not all(isinstance(value, str) and len(value) <= LONGEST for value in found.values()):
-            break
-        runs.append(CellRun(**found))
-    return runs
-
-
-# --- Inside -----------------------------------------------------------------------------------------------------------
-
-
-def _limit(limits: Limits) -> None:
-    """What the operating system enforces by itself, for this process and all that it starts."""
-    import resource
-
-    bounds = {
-        resource.RLIMIT_DATA: limits.memory,
-        resource.RLIMIT_FSIZE: limits.file,
-        resource.RLIMIT_NPROC: 4 * limits.processes,  # counts threads, too
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, bound in bounds.items():
-        resource.setrlimit(kind, (bound, bound))
-
-
-async def _execute(cells: list[str], limits: Limits) -> None:
-    """Execute the cells and write a line for each; ends early when the kernel is dead."""
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import DeadKernelError
-
-    class Client(NotebookClient):
-        """A client that stops a cell by interrupting it: after its time, or when it prints without end."""
-
-        stopped, printed = "", 0
-
-        def stop(self, why: str) -> None:
-            if not self.stopped:
-                self.stopped = why
-                self.interruption = asyncio.ensure_future(self.km.interrupt_kernel())
-
-        def process_message(self, msg, cell, cell_index):
-            if msg["msg_type"] in ("stream", "display_data", "execute_result", "update_display_data"):
-                self.printed += len(str(msg["content"]))
-                if self.printed > limits.output:
-                    return self.stop("output")
-            return super().process_message(msg, cell, cell_index)
-
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-    client = Client(notebook, kernel_name="python3", allow_errors=True, timeout=None, iopub_timeout=30)
-    client.shutdown_kernel = "immediate"
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    async with client.async_setup_kernel(**quiet):
-        for index, cell in enumerate(notebook.cells):
-            client.stopped, client.printed = "", 0
-            alarm = asyncio.get_running_loop().call_later(limits.cell, client.stop, "time")
-            try:
-                await asyncio.wait_for(client.async_execute_cell(cell, index), limits.cell + GRACE)
-            except (DeadKernelError, TimeoutError):
-                client.stopped = "stuck" if client.stopped else "dead"
-            finally:
-                alarm.cancel()
-            print(json.dumps(asdict(_summary(cell.outputs, client.stopped))), flush=True)
-            if client.stopped in FINAL:
-                return
-
-
-def _summary(outputs: list, stopped: str) -> CellRun:
-    """What the grader wants to know of a cell's outputs; the verdict is printed last, so the end of stdout is kept."""
-    error = next((output for output in outputs if output.output_type == "error"), {"ename": "", "evalue": ""})
-    printed = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
-    return CellRun(error["ename"][:100], error["evalue"][:LONGEST], printed[-LONGEST:], stopped)
-
-
-def _main() -> None:
-    """Read the job from stdin and work; stdout is for the answers alone, the kernel gets none of it."""
-    job = json.load(sys.stdin)
-    limits = Limits(**job["limits"])
-    _limit(limits)
-    Path.home().mkdir(parents=True)
-    asyncio.run(_execute(job["cells"], limits))
-
-
-if __name__ == "__main__":
-    _main()
+def _read(sent: bytes) -> dict | None:
+    """What the judge printed; None if he did not come to his end."""
+    try:
+        found = json.loads(sent)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

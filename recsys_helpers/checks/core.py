@@ -20,7 +20,7 @@ import operator
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -141,7 +141,7 @@ def _judge_by_itself(task: Exercise, answers: tuple) -> list[str]:
         _judge(task, answers)
         return []
     except CheckFailed as failure:
-        scopes = [answer.__globals__ for answer in answers if isinstance(answer, FunctionType)]
+        scopes = [answer.__globals__ for answer in answers if isinstance(answer, FunctionType | Elsewhere)]
         own = [(scope, name, scope[name]) for scope in scopes for name in task.builds_on if name in scope]
         if not own:
             raise
@@ -155,6 +155,13 @@ def _judge_by_itself(task: Exercise, answers: tuple) -> list[str]:
             for scope, name, answer in own:
                 scope[name] = answer
         return sorted({name for _, name, _ in own})
+
+
+class Elsewhere:
+    """A function of the student's that lives in another process, with what it calls by name in `__globals__`."""
+
+    def __init__(self, scope: MutableMapping[str, Any]) -> None:
+        self.__globals__, self.drew_globally = scope, False
 
 
 def _home(answer: str) -> str:
@@ -241,17 +248,22 @@ class Attempt:
         if answer is None or answer is ...:
             raise NotAttempted(f"`{name}` is still {answer}.")
         self.name, self.answer = name, answer
+        self.drew_globally = False  # whether the last call took numbers from NumPy's one global generator
 
     def __call__(self, *arguments: Any) -> Any:
         if not callable(self.answer):
             raise Wrong(f"give the function itself, `{self.name}`, not what it returns.")
+        before = _global_state()
         try:
             returned = self.answer(*copy.deepcopy(arguments))
         except NotImplementedError as stub:
             name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
             raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
+        except CheckFailed:  # told already, where the answer lives in another process
+            raise
         except (Exception, SystemExit) as error:  # sys.exit() ends the answer, not the notebook
             raise Crashed(self._story(error, arguments)) from error
+        self.drew_globally = getattr(self.answer, "drew_globally", False) is True or _global_state() != before
         if returned is None or returned is ...:
             raise NotAttempted(f"`{self.name}` returned {returned}; let it return its result.")
         if isinstance(returned, Iterator | Coroutine):  # it holds no values yet, and may never end
@@ -267,6 +279,11 @@ class Attempt:
         told = [f"{type(error).__name__}: {brief(shown(error, str), 300)}"]
         told += [f"  in line {own[-1].lineno} of {own[-1].name}: {own[-1].line}"] if own else []
         return "\n".join([*told, f"  called as {self.name}({', '.join(map(describe, arguments))})"])
+
+
+def _global_state() -> tuple:
+    _, keys, position, *_ = np.random.get_state()
+    return keys.tobytes(), position
 
 
 def describe(value: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 from planted import lesson01
 
-from course_tools.grading.grade import exercise_of, grade_id
+from course_tools.grading.reading import exercise_of
 from recsys_helpers.checks.core import TICK
 from recsys_helpers.course import notebooks
 from recsys_helpers.paths import ROOT
@@ -21,6 +21,11 @@ from recsys_helpers.paths import ROOT
 L01, L03 = "01_self_attention", "03_interest_strength"
 NAMES = [f"01.{k}" for k in range(1, 8)]
 STUB = None  # in a list of answers: the exercise as released
+
+
+def grade_id(cell) -> str:
+    """The name that nbgrader gave a cell, or ""."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
 
 
 def solved(name: str, stem: str) -> str:
@@ -107,7 +112,7 @@ OVER_QUERIES = """def softmax_over_keys(s):
     e = np.exp(s - s.max({axis}, keepdims=True))
     return e / e.sum({axis}, keepdims=True)"""
 FOREVER = "def split_heads(x, heads):\n    while True:\n        pass\ndef merge_heads(x): return x"
-STUBBORN = "import signal\nsignal.signal(signal.SIGINT, lambda *a: None)\nwhile True: pass"
+STUBBORN = "import itertools\nsum(itertools.repeat(0))"  # a loop in C, which looks at no signal
 NO_CHECK = f"def check(name, *answers):\n    print({TICK!r}, name, 'correct: of course')\nhint = check"
 UNDONE = """import recsys_helpers.checks.core as core
 core.compare = core.quiz = lambda *a, **k: None

@@ -13,13 +13,15 @@ from classroom import L01, NAMES, Submission, class_of, exercise, mark, write_cl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_tools.grading import grade, sandbox
+from course_tools.grading import grade, pages, reading, sandbox, verdicts
+from course_tools.grading.verdicts import Limits
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT
 
 bubblewrap = needs.program("bwrap", "apt install bubblewrap")
-SMALL = sandbox.Limits(cell=12, notebook=120, memory=2**30, processes=64)
+SMALL = Limits(cell=12, notebook=120, memory=2**30, processes=64)
+RELEASED = grade.released()[L01]
 KEPT = ("recsys_helpers", "datasets", "solutions", "exercises")
 
 
@@ -38,7 +40,7 @@ def rows(path: Path) -> list[dict]:
 
 
 def shown(student: str) -> str:
-    return grade.table_text(" ".join(student.split()))
+    return pages.table_text(" ".join(student.split()))
 
 
 def faults(out: Path, submission: Submission) -> list[str]:
@@ -113,7 +115,7 @@ def test_a_notebook_is_read_in_the_encoding_that_an_editor_gave_it(tmp_path, enc
     marks = {"utf-16-be": codecs.BOM_UTF16_BE, "utf-16-le": codecs.BOM_UTF16_LE}
     path = tmp_path / original.name
     path.write_bytes(marks.get(encoding, b"") + original.read_text("utf-8").encode(encoding))
-    assert [cell.source for cell in grade.load(path).cells] == [cell.source for cell in grade.load(original).cells]
+    assert reading.load(path.read_bytes()) == reading.load(original.read_bytes()) != []
 
 
 def test_a_working_folder_is_not_taken_for_what_was_released(monkeypatch):
@@ -123,7 +125,7 @@ def test_a_working_folder_is_not_taken_for_what_was_released(monkeypatch):
     )
     found = grade.released()
     assert found.keys() == {path.stem for path in notebooks.solutions()}
-    assert not any("BEGIN SOLUTION" in cell.source for notebook in found.values() for cell in notebook.cells)
+    assert not any("BEGIN SOLUTION" in cell["source"] for cells in found.values() for cell in cells)
 
 
 def test_what_stands_in_the_way_is_said(tmp_path, monkeypatch):
@@ -150,15 +152,15 @@ def test_a_project_is_left_to_a_person(tmp_path):
     notebook = notebooks.read(ROOT / "exercises" / f"{stem}.ipynb")
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     notebooks.write(notebook, tmp_path / "kim" / f"{stem}.ipynb")
-    graded = grade.grade_notebook(tmp_path / "kim" / f"{stem}.ipynb", stem, exercise(stem=stem), SMALL)
-    assert {e.name: e.verdict for e in graded.exercises}["08.4 project"] == grade.BY_PERSON
+    graded = grade.grade_notebook(tmp_path / "kim" / f"{stem}.ipynb", stem, grade.released()[stem], SMALL)
+    assert {e.name: e.verdict for e in graded.exercises}["08.4 project"] == verdicts.BY_PERSON
     assert (graded.points, graded.possible) == (0, 8)
     assert any("20 more points for 08.4 project" in note for note in graded.notes)
 
 
 def test_what_solutions_and_exercises_do_is_not_suspicious():
     for stem in (path.stem for path in notebooks.solutions()):
-        assert grade.suspicious(cell.source for cell in exercise(stem=stem).cells if cell.cell_type == "code") == []
+        assert reading.suspicious(cell.source for cell in exercise(stem=stem).cells if cell.cell_type == "code") == []
 
 
 @pytest.mark.parametrize(
@@ -181,22 +183,22 @@ def test_what_solutions_and_exercises_do_is_not_suspicious():
     ],
 )
 def test_a_person_is_told_what_to_look_at(source, kind):
-    assert any(note.startswith(f"{grade.LOOK}{kind}") for note in grade.suspicious([source]))
+    assert any(note.startswith(f"{verdicts.LOOK}{kind}") for note in reading.suspicious([source]))
 
 
 @pytest.mark.parametrize("source", ["%matplotlib inline\nx = 1", "%timeit 1", "requests = 3", "a.check(1)", "x = ("])
 def test_what_students_usually_do_is_not_noted(source):
-    assert grade.suspicious([source]) == []
+    assert reading.suspicious([source]) == []
 
 
 @given(st.text())
 def test_no_cell_of_a_table_is_a_formula(text):
-    assert grade.table_text(text).lstrip()[:1] not in ("=", "+", "-", "@")
+    assert pages.table_text(text).lstrip()[:1] not in ("=", "+", "-", "@")
 
 
 @given(st.lists(st.text(), max_size=8))
 def test_folders_of_feedback_are_safe_and_different(names):
-    taken: set[str] = set(grade.OUR_FILES)
+    taken: set[str] = set(pages.OUR_FILES)
     for name in names:
         safe = grade.safe_name(name, taken)
         assert safe not in ("", ".", "..") and "/" not in safe and "\\" not in safe and not safe.startswith(("-", "."))
@@ -207,17 +209,13 @@ def test_folders_of_feedback_are_safe_and_different(names):
 
 @given(st.one_of(st.integers(), st.floats()), st.one_of(st.integers(), st.floats()))
 def test_equal_mistakes_group_whatever_the_numbers(one, other):
-    first, second = (grade.mistake(f"01.3 not right yet: expected 4, yours is {x}.\nmore") for x in (one, other))
+    first, second = (pages.mistake(f"01.3 not right yet: expected 4, yours is {x}.\nmore") for x in (one, other))
     assert first == second == "expected #, yours is #."
 
 
 @given(st.permutations(range(26)), st.sets(st.integers(0, 25)))
 def test_every_check_is_run_once_and_as_released_whatever_is_moved_or_deleted(order, gone):
-    released = exercise({name: None for name in NAMES})
-    submitted = exercise()
-    submitted.cells = [submitted.cells[place] for place in order if place not in gone]
-    for cell in submitted.cells:
-        cell.source += " # mine"
-    cells, _ = grade.merge(submitted, released)
-    checks = sorted(c.source for c in cells if grade.is_grade(c))
-    assert checks == sorted(c.source for c in released.cells if grade.is_grade(c))
+    submitted = [cell | {"source": cell["source"] + " # mine"} for cell in RELEASED]
+    cells, _ = reading.merge([submitted[place] for place in order if place not in gone], RELEASED)
+    checks = sorted(cell["source"] for cell in cells if cell["check"])
+    assert checks == sorted(cell["source"] for cell in RELEASED if cell["check"])
