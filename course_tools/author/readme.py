@@ -7,6 +7,7 @@ from pathlib import Path
 from course_tools.author import store
 from recsys_helpers.course import notebooks
 from recsys_helpers.course.run import headline
+from recsys_helpers.data.layouts import LAYOUTS
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.ranks import PROTOCOL
 from recsys_helpers.evaluation.results import as_text, read_results
@@ -134,6 +135,17 @@ def _figures(lesson: str, rows: list[dict]) -> list[str]:
     return [f"| {lesson[:2]} | {data} | {model} | {', '.join(values)} |" for (data, model), values in models.items()]
 
 
+def known_layouts() -> str:
+    """The public data sets of docs/your-own-data.md, and by which files they are known."""
+    files: dict[str, list[str]] = {}
+    for layout in LAYOUTS:
+        names = [layout.events, *([layout.items] if layout.items else [])]
+        files.setdefault(layout.name, []).append(" with ".join(f"`{name}`" for name in names))
+    return "\n".join(
+        ["| Data set | Files |", "|---|---|", *(f"| {name} | {', '.join(f)} |" for name, f in files.items())]
+    )
+
+
 def pictures() -> dict[str, bytes]:
     """README's pictures, as PNG, from the outputs of the stored lessons."""
     found = {}
@@ -149,6 +161,7 @@ def write_readme(readme: Path = ROOT / "README.md") -> None:
     for region in (setup, course_map, six_rows):
         write_region(readme, region.__name__, region())
     write_region(readme.parent / "docs" / "results.md", results_page.__name__, results_page())
+    write_region(readme.parent / "docs" / "your-own-data.md", known_layouts.__name__, known_layouts())
     for name, picture in pictures().items():
         write_bytes(readme.parent / "docs" / name, picture)
 

@@ -204,7 +204,7 @@ def _contents(language: str) -> str:
     """The tables of contents, which make the navigation."""
     lessons = [f"notebooks/{path.stem}" for path in notebooks.lessons()]
     exercises = [f"exercises/{path.stem}" for path in notebooks.solutions()]
-    reference = ["results", "glossary", "bibliography", "datasets/README", "api/index"]
+    reference = ["results", "docs/your-own-data", "glossary", "bibliography", "datasets/README", "api/index"]
     parts = []
     for caption, pages in zip(CAPTIONS[language], (lessons, exercises, reference, INSTRUCTORS), strict=True):
         parts.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]))

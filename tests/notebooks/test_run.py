@@ -9,7 +9,15 @@ import nbformat
 import pytest
 
 from course_tools.author import store
-from course_tools.author.readme import course_map, pictures, results_page, setup, six_rows, write_readme
+from course_tools.author.readme import (
+    course_map,
+    known_layouts,
+    pictures,
+    results_page,
+    setup,
+    six_rows,
+    write_readme,
+)
 from recsys_helpers.course import notebooks, run
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import Results, read_results
@@ -170,7 +178,13 @@ def test_results_table_and_lookup():
 
 @pytest.mark.parametrize(
     ("page", "region"),
-    [("README.md", setup), ("README.md", course_map), ("README.md", six_rows), ("docs/results.md", results_page)],
+    [
+        ("README.md", setup),
+        ("README.md", course_map),
+        ("README.md", six_rows),
+        ("docs/results.md", results_page),
+        ("docs/your-own-data.md", known_layouts),
+    ],
 )
 def test_pages_say_what_runs_measured(page, region):
     shown = f"<!-- {region.__name__}: begin -->\n{region()}\n<!-- {region.__name__}: end -->"
