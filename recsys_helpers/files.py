@@ -1,8 +1,8 @@
 """The one way in which the course writes a file: whole, or not at all."""
 
-import glob
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -16,6 +16,7 @@ from typing import BinaryIO
 import psutil
 
 DAY = 24 * 3600  # seconds
+SCRATCH = re.compile(r"\.(?:.+~)?(.+)-(\d+)-[0-9a-f]+\.part")  # of a file; host and process of its writer
 
 
 @contextmanager
@@ -59,18 +60,27 @@ def scratch_folder(path: Path | str) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed.
-
-    Another machine may share the folder, so its leftovers go by age alone.
-    """
+    """A new name beside `path`, whose folder is made; what killed processes left there under such names is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = f".{path.name}-{socket.gethostname()}-"  # then the process id
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
-        pid = left.name.removeprefix(start).split("-")[0]
-        with suppress(OSError):  # another process was first, or has the right that this one has not
-            if (pid.isdigit() and not psutil.pid_exists(int(pid))) or left.stat().st_mtime < time.time() - DAY:
+    for left in path.parent.glob(".*.part"):
+        name = SCRATCH.fullmatch(left.name)
+        if name and is_abandoned(left, *name.groups()):
+            with suppress(OSError):  # another process was first, or has the right that this one has not
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f"{start}{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}~{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def is_abandoned(left: Path, host: str, pid: str) -> bool:
+    """Whether the process that made this scratch file or folder is gone.
+
+    Another machine may share the folder, so its leftovers go by age alone: a day.
+    """
+    if host == socket.gethostname() and pid.isdecimal() and len(pid) < 10 and not psutil.pid_exists(int(pid)):
+        return True
+    try:
+        return left.lstat().st_mtime < time.time() - DAY
+    except OSError:
+        return False  # its owner has just finished
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:

@@ -110,6 +110,10 @@ class Model:
         """The arguments of `__init__`."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
+    def surroundings(self) -> list[str]:
+        """What else an outcome depends on, besides data, settings and code: which pretrained weights are here."""
+        return []
+
     def state(self) -> dict[str, np.ndarray]:
         """All that was learned, as plain arrays by name, to be saved without pickle."""
         arrays = {}

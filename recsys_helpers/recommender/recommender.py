@@ -113,6 +113,9 @@ class Recommender(Model):
         trained = sum(model.parameters for model in self.models.values() if _is_trained(model))
         return trained + self.gate.bias.size + self.gate.keys.size
 
+    def surroundings(self) -> list[str]:
+        return [name for model in self.models.values() for name in model.surroundings()]
+
     def without(self, *parts: str) -> "Recommender":
         """The same with a ranker that does without these parts; candidates are drawn as before. Takes a second."""
         for name in parts:
