@@ -1,5 +1,6 @@
 """The one way in which the course writes a file: whole, or not at all."""
 
+import errno
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -57,6 +58,57 @@ def scratch_folder(path: Path | str) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def set_aside(path: Path, names: Iterable[Path]) -> Path:
+    """Keep what stands at `path` under the first of these names that is free, which is returned.
+
+    A file, or what a link leads to, is copied byte for byte and stays; the copy appears whole, and in the place of
+    nothing else, also if another process does the same. Anything else, such as a folder or a link that leads nowhere,
+    is moved.
+
+    Raises OSError if the folder cannot be written; nothing is lost then.
+    """
+    if path.is_file():
+        scratch = _beside(path)
+        try:
+            with open(path, "rb") as old, open(scratch, "xb") as new:
+                shutil.copyfileobj(old, new)
+                new.flush()
+                os.fsync(new.fileno())
+            shutil.copystat(path, scratch)
+            return _first_free(names, lambda name: _link(scratch, name))
+        finally:
+            scratch.unlink(missing_ok=True)
+    folder = stat.S_ISDIR(path.lstat().st_mode)
+    free = _first_free(names, Path.mkdir if folder else lambda name: name.touch(exist_ok=False))
+    try:
+        os.replace(path, free)  # onto nothing but what was just made to hold its name
+    except OSError:
+        free.rmdir() if folder else free.unlink()
+        raise
+    return free
+
+
+def _first_free(names: Iterable[Path], take: Callable[[Path], None]) -> Path:
+    for name in names:
+        try:
+            take(name)
+        except FileExistsError:
+            continue
+        return name
+    raise FileExistsError(errno.EEXIST, "no name is free")
+
+
+def _link(scratch: Path, name: Path) -> None:
+    """Give the file this name, which nothing may have."""
+    try:
+        os.link(scratch, name)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk that knows no second names
+        name.touch(exist_ok=False)
+        os.replace(scratch, name)
 
 
 def _beside(path: Path) -> Path:
