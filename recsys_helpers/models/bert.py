@@ -214,7 +214,7 @@ class TextProfile(Model):
         centred: take off the mean of all texts, since what all share says nothing.
     """
 
-    name = "text profile"
+    name, learned = "text profile", {"encoder_": "text", "mean_": "number width", "vectors_": "number items width"}
 
     def __init__(self, encoder: str = "minilm", last: int = 10, decay: float = 1.0, centred: bool = False):
         self.encoder, self.last, self.decay, self.centred = encoder, last, decay, centred
