@@ -38,6 +38,8 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """
     try:
         size = Path(path).stat().st_size
+        if not Path(path).is_file():
+            raise ValueError("not even a file")
         if size > psutil.virtual_memory().available:
             raise ValueError("larger than the free memory")
         with zipfile.ZipFile(path) as archive:
