@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from recsys_helpers.data.assets import fetch, registry
 from recsys_helpers.errors import CourseError
 from recsys_helpers.models.base import Model, NewItem, histories_of, register, unit, with_row
 from recsys_helpers.models.baselines import fading_sum
+from recsys_helpers.models.preset import check, reading
 from recsys_helpers.paths import datasets_dir, home
 from recsys_helpers.training.backend import keras, keras_nlp
 from recsys_helpers.training.fit import EpochData
@@ -33,8 +34,11 @@ class TextEncoder:
 
     def __init__(self, name: str, preset: str, **tokenizer):
         self.name, self.preset = name, preset
-        self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset, **tokenizer)
-        self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
+        with reading(Path(preset), "git checkout restores it") if name == "tiny" else nullcontext():
+            self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset, **tokenizer)
+            self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
+            if name == "tiny":
+                check(Path(preset), self.backbone, self.tokenizer)
         self._digest = None, ""  # of the weights: sums that tell whether they changed, and the digest itself
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
