@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from recsys_helpers.errors import CourseError
+from recsys_helpers.errors import CourseError, did_you_mean
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 ASSETS = ("movielens", "minilm")
@@ -123,7 +123,9 @@ def chinese(
 
 @app.command()
 def leaderboard(
-    data: Annotated[list[str] | None, typer.Option(help="movielens or world; both by default.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="movielens, world, or a file or folder of yours; the first two by default.")
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Such as GRU; can be given again; all by default.")] = None,
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
     seed: int = 7,
@@ -141,6 +143,28 @@ def leaderboard(
     if profile == "full" and (set(logs), set(models)) == (set(board.DATA), set(board.MODELS)):
         board.write(rows, seed)
         print("docs/measured/leaderboard.json is written; python -m course_tools readme puts it into the tables")
+
+
+@app.command()
+def recommend(
+    data: Annotated[str, typer.Option(help="movielens, world, or a file or folder of yours.")],
+    user: Annotated[str, typer.Option(help="The user's own id.")],
+    k: Annotated[int, typer.Option(help="How many items.")] = 10,
+    profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
+    seed: int = 7,
+) -> None:
+    """Fit the recommender of lesson 08 on these data, and show a list for one of their users."""
+    from recsys_helpers.evaluation import leaderboard as board
+    from recsys_helpers.recommender.recommender import Recommender
+
+    (log,) = board.read_logs([data]).values()
+    ids = log.split.user_ids
+    place = next((number for number, known in enumerate(ids) if str(known) == user), None)
+    if place is None:
+        raise CourseError(f"user {user!r} is not in {data}; {did_you_mean(user, map(str, ids))}")
+    table = Recommender(profile, seed).fit(log).recommend(place, k=k)
+    items = log.split.item_ids[table["item"] - 1]
+    print(table[["title", "score"]].assign(item=items)[["item", "title", "score"]].round(3).to_string(index=False))
 
 
 def _nearest(error: UnicodeEncodeError) -> tuple[str, int]:

@@ -1,16 +1,17 @@
 """The one way in which the course writes a file: whole, or not at all."""
 
 import ctypes
-import glob
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from typing import BinaryIO
 import psutil
 
 DAY = 24 * 3600  # seconds
+SCRATCH = re.compile(r"\.(?:.+~)?(.+)-(\d+)-[0-9a-f]+\.part")  # of a file; host and process of its writer
 
 
 @contextmanager
@@ -60,19 +62,79 @@ def scratch_folder(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
-    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed.
+def set_aside(path: Path, names: Iterable[Path]) -> Path:
+    """Keep what stands at `path` under the first of these names that is free, which is returned.
 
-    Another machine may share the folder, so its leftovers go by age alone.
+    A file, or what a link leads to, is copied byte for byte and stays; the copy appears whole, and in the place of
+    nothing else, also if another process does the same. Anything else, such as a folder or a link that leads nowhere,
+    is moved.
+
+    Raises OSError if the folder cannot be written; nothing is lost then.
     """
+    if path.is_file():
+        scratch = _beside(path)
+        try:
+            with open(path, "rb") as old, open(scratch, "xb") as new:
+                shutil.copyfileobj(old, new)
+                new.flush()
+                os.fsync(new.fileno())
+            shutil.copystat(path, scratch)
+            return _first_free(names, lambda name: _link(scratch, name))
+        finally:
+            scratch.unlink(missing_ok=True)
+    folder = stat.S_ISDIR(path.lstat().st_mode)
+    free = _first_free(names, Path.mkdir if folder else lambda name: name.touch(exist_ok=False))
+    try:
+        os.replace(path, free)  # onto nothing but what was just made to hold its name
+    except OSError:
+        free.rmdir() if folder else free.unlink()
+        raise
+    return free
+
+
+def _first_free(names: Iterable[Path], take: Callable[[Path], None]) -> Path:
+    for name in names:
+        try:
+            take(name)
+        except FileExistsError:
+            continue
+        return name
+    raise FileExistsError(errno.EEXIST, "no name is free")
+
+
+def _link(scratch: Path, name: Path) -> None:
+    """Give the file this name, which nothing may have."""
+    try:
+        os.link(scratch, name)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk that knows no second names
+        name.touch(exist_ok=False)
+        os.replace(scratch, name)
+
+
+def _beside(path: Path) -> Path:
+    """A new name beside `path`, whose folder is made; what killed processes left there under such names is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = f".{path.name}-{socket.gethostname()}-"  # then the process id
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
-        pid = left.name.removeprefix(start).split("-")[0]
-        with suppress(OSError):  # another process was first, or has the right that this one has not
-            if (pid.isdigit() and not psutil.pid_exists(int(pid))) or left.stat().st_mtime < time.time() - DAY:
+    for left in path.parent.glob(".*.part"):
+        name = SCRATCH.fullmatch(left.name)
+        if name and is_abandoned(left, *name.groups()):
+            with suppress(OSError):  # another process was first, or has the right that this one has not
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f"{start}{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}~{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def is_abandoned(left: Path, host: str, pid: str) -> bool:
+    """Whether the process that made this scratch file or folder is gone.
+
+    Another machine may share the folder, so its leftovers go by age alone: a day.
+    """
+    if host == socket.gethostname() and pid.isdecimal() and len(pid) < 10 and not psutil.pid_exists(int(pid)):
+        return True
+    try:
+        return left.lstat().st_mtime < time.time() - DAY
+    except OSError:
+        return False  # its owner has just finished
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:

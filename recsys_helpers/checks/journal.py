@@ -5,6 +5,7 @@ steps are remembered only as long as the kernel lives: so are stored, tested and
 file stops a student: what can be read of it counts, and what cannot be written is remembered like that.
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from recsys_helpers.paths import ROOT
 NOT_TRIED, TRIED, DONE = "not tried", "tried", "done"
 MARKS = {NOT_TRIED: "·", TRIED: "~", DONE: "✓"}
 STEP = re.compile(rf"\s*(\d+\.\d+) +({'|'.join(MARKS)})\s*")
+MOST = 2**20  # bytes that are read of the file, from its end: the last word counts
 _remembered: dict[tuple[Path | None, str], str] = {}  # by the file that it does not stand in, and by name
 
 
@@ -28,15 +30,19 @@ def states() -> dict[str, str]:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+        with _open(path, "rb") as file:
+            before = max(0, file.seek(0, os.SEEK_END) - MOST)
+            file.seek(before)
+            lines = file.read(MOST).decode("utf-8-sig", errors="replace").splitlines()[before > 0 :]  # one may be torn
     except FileNotFoundError:
         return {}
     except OSError as error:
         say_once(f"Your progress in {path} cannot be read: {error.strerror}.")
         return {}
     steps = {number: STEP.fullmatch(line) for number, line in enumerate(lines, 1) if line.strip()}
-    bad = ", ".join(str(number) for number, step in steps.items() if not step)
-    if bad:
+    numbers = [str(number) for number, step in steps.items() if not step]
+    bad = "…" if before else ", ".join(numbers[:9] + ["…"] * (len(numbers) > 9))  # of a part nobody knows the numbers
+    if numbers:
         say_once(f"Left out of {path}, because it is no exercise with its state: line {bad}. Your other steps count.")
     return dict(step.groups() for step in steps.values() if step)  # the last word counts
 
@@ -66,11 +72,18 @@ def record(name: str, state: str) -> None:
 
 def _append(path: Path, line: str) -> None:
     """A line of its own, also where an editor or a killed kernel left the last one without its end."""
-    with path.open("ab+") as file:
+    with _open(path, "ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else f"\n{line}"
         file.write(line.encode())
+
+
+def _open(path: Path, mode: str):
+    """The file; OSError for what is none, which might never end or never begin."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return path.open(mode)
 
 
 def course_map(exercises: Mapping[str, str]) -> str:

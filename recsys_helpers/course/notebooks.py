@@ -39,8 +39,12 @@ def find_lesson(name: str) -> Path:
 def read(path: Path):
     """The notebook at a path; a CourseError names the file if it is not a notebook."""
     try:
-        return nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        notebook = nbformat.reads(path.read_bytes().decode("utf-8-sig"), as_version=4)
+        if not all(isinstance(cell.source, str) and isinstance(cell.metadata, dict) for cell in notebook.cells):
+            raise ValueError("a cell has no text")
+        return notebook
+    except Exception as error:  # nbformat takes what it reads for a notebook, and fails in many ways if it is none
+        error = str(error).partition("\n")[0]
         raise CourseError(
             f"{path} cannot be read as a notebook ({error}); git checkout {path.name} restores it"
         ) from error

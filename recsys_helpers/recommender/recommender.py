@@ -9,25 +9,23 @@ mean of the candidates, so the parts explain it fully.
 import copy
 import hashlib
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
+from recsys_helpers.arrays import read_arrays, write_arrays
 from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.errors import CourseError, did_you_mean
-from recsys_helpers.files import replacing
 from recsys_helpers.models import baselines, bert, multi_scenario, self_attention, two_towers  # noqa: F401 (registers)
-from recsys_helpers.models.base import MODELS, Model, NewItem, Request, make, register, requests_of, with_row
+from recsys_helpers.models.base import MODELS, Model, NewItem, Request, fits, make, register, requests_of, with_row
 from recsys_helpers.models.next_item import NextItemNetwork
 from recsys_helpers.recommender import reasons as reasons_of
 from recsys_helpers.recommender.ranker import GATE, Gate, candidate_features, context_of, examples_of, fit_gate
 from recsys_helpers.training.profiles import by_profile, check_profile
 
-KIND, VERSION, FILE = "recsys_helpers recommender", 2, "recommender.npz"
+KIND, VERSION, FILE = "recsys_helpers recommender", 3, "recommender.npz"
 PARTS = {
     "self-attention": "self-attention over the last 50 items (lessons 01 and 04)",
     "recent neighbours": "similarity to the last 10 items, fading (lesson 04)",
@@ -41,6 +39,26 @@ PARTS = {
 }
 NEEDED = "recent neighbours", "text profile"
 KNOWN = ("scenarios", "subjects", "about", "usual_strength", "now")
+FORMS = {  # of what a file holds besides the parts, as in `fits`
+    "items/title": "text items",
+    "items/text": "text items",
+    "scenarios": "text scenarios",
+    "subjects": "text subjects",
+    "about": "number items subjects",
+    "usual_strength": "number",
+    "now": "number",
+    "people/lengths": "whole people",
+    "people/history": "whole events",
+    "people/strengths": "number events",
+    "people/scenario": "whole people",
+    "people/time": "number people",
+    "gate/parts": "text kept",
+    "gate/scale": "positive kept",
+    "gate/bias": "number kept",
+    "gate/keys": "number kept scenarios+2",
+    "gate/mean": "number scenarios+2",
+    "gate/spread": "positive scenarios+2",
+}
 PEOPLE = {"history": np.concatenate, "strengths": np.concatenate, "scenario": np.array, "time": np.array}
 
 
@@ -112,6 +130,9 @@ class Recommender(Model):
         """All weights of its networks, and of the gate bias and keys; EASE and SLIT are solved for, and not counted."""
         trained = sum(model.parameters for model in self.models.values() if _is_trained(model))
         return trained + self.gate.bias.size + self.gate.keys.size
+
+    def surroundings(self) -> list[str]:
+        return [name for model in self.models.values() for name in model.surroundings()]
 
     def without(self, *parts: str) -> "Recommender":
         """The same with a ranker that does without these parts; candidates are drawn as before. Takes a second."""
@@ -213,7 +234,7 @@ class Recommender(Model):
     def state(self) -> dict[str, np.ndarray]:
         """All that `recommend` needs: the states of the parts, the gate, the people and the items."""
         people, gate = self.people, self.gate
-        arrays = {f"{part}/{name}": a for part, model in self.models.items() for name, a in model.state().items()}
+        arrays = {f"parts/{part}/{name}": a for part, model in self.models.items() for name, a in model.state().items()}
         arrays |= {f"gate/{name}": getattr(gate, name) for name in GATE} | {"gate/parts": np.array(gate.parts)}
         arrays["people/lengths"] = np.array([len(person.history) for person in people])
         arrays |= {f"people/{name}": join([getattr(p, name) for p in people]) for name, join in PEOPLE.items()}
@@ -222,14 +243,28 @@ class Recommender(Model):
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray], **settings) -> "Recommender":
-        """The recommender with this `state()`; it has no examples, so `without` cannot train another gate."""
+        """The recommender with this `state()`; it has no examples, so `without` cannot train another gate.
 
+        Raises:
+            CourseError: it is no state of a recommender, or of one that gives no lists.
+        """
+        try:
+            with np.errstate(all="ignore"):  # what comes out is looked at
+                sizes = _sizes(state)
+                new = cls._of(state, settings)
+                new.check(sizes)
+        except Exception as error:  # what somebody else wrote can fail in any way
+            raise CourseError(f"this is the state of no recommender ({error or type(error).__name__})") from error
+        return new
+
+    @classmethod
+    def _of(cls, state: dict[str, np.ndarray], settings: dict) -> Self:
         def under(folder: str) -> dict[str, np.ndarray]:
-            start = f"{folder}/"
-            return {name.removeprefix(start): array for name, array in state.items() if name.startswith(start)}
+            places = {path: path.rpartition("/") for path in state}
+            return {name: state[path] for path, (at, _, name) in places.items() if at == folder}
 
         new = cls(**settings)
-        new.models = {name: model.from_state(under(name), **model.settings()) for name, model in new.models.items()}
+        new.models = {n: model.from_state(under(f"parts/{n}"), **model.settings()) for n, model in new.models.items()}
         gate, people = under("gate"), under("people")
         new.gate = Gate(tuple(gate.pop("parts").tolist()), **gate)
         ends = np.cumsum(people.pop("lengths"))[:-1]
@@ -240,39 +275,61 @@ class Recommender(Model):
         new.items = pd.DataFrame(under("items"))
         new.scenarios, new.subjects = (tuple(state[name].tolist()) for name in ("scenarios", "subjects"))
         new.about, new.usual_strength, new.now = state["about"], float(state["usual_strength"]), float(state["now"])
+        if differ := sorted(new.state().keys() ^ state.keys()):
+            raise CourseError(f"it has {differ[0]!r} too much or too little")
         return new
+
+    def check(self, sizes: dict[str, int]) -> None:
+        """Hold the parts against each other, and let them score for somebody known and somebody new."""
+        for model in self.models.values():
+            model.check(sizes)
+        if not {*self.gate.parts} <= {*self.parts} or len({*self.gate.parts}) < len(self.gate.parts):
+            raise CourseError("the gate weighs other parts")
+        asked = [Request(np.array([], int), np.array([]), 0, self.now), *self.people[:1]]
+        scores, shares = self.part_scores(asked), self.rank(asked)[1]
+        if scores.shape != (len(asked), len(self.parts), len(self.items)):
+            raise CourseError("its parts score other items")
+        if not np.isfinite(scores).all() or not np.isfinite(shares).all():
+            raise CourseError("its scores are no numbers")
 
     def save(self, folder: str | Path) -> None:
         """Write settings and state into one file, which replaces an older one at once or not at all."""
         arrays = self.state()
-        card = {"kind": KIND, "version": VERSION, "checksum": _checksum(arrays), "settings": self.settings()}
+        arrays["card"] = np.array(json.dumps({"kind": KIND, "version": VERSION, "settings": self.settings()}))
         try:
-            with replacing(Path(folder) / FILE) as file:
-                np.savez(file, card=json.dumps(card), **arrays)
+            write_arrays(Path(folder) / FILE, arrays | {"checksum": np.array(_checksum(arrays))})
         except OSError as error:
             raise CourseError(f"the recommender could not be written to {folder} ({error.strerror})") from error
+        except ValueError as error:
+            raise CourseError(f"the recommender cannot be written without pickle: {error}") from error
 
     @classmethod
     def load(cls, folder: str | Path) -> "Recommender":
-        """What `save` wrote. Nothing in the file is run, and a file that is not whole is refused."""
+        """What `save` wrote. Nothing in the file is run, and a file that is not whole, or not sound, is refused."""
         path = Path(folder) / FILE
         if not path.is_file():
             raise CourseError(f"there is no recommender in {folder}; write one with `save`")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            card = json.loads(str(arrays.pop("card")))
-            kind, version = card["kind"], card["version"]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = read_arrays(path)
+            card, checksum = json.loads(str(arrays["card"])), str(arrays.pop("checksum", ""))
+            kind, version, settings = (card[name] for name in ("kind", "version", "settings"))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CourseError(f"{path} is damaged or no recommender; fit one again and `save` it") from error
-        if kind != KIND:
+        if kind != KIND or type(version) is not int:
             raise CourseError(f"{path} is no recommender; fit one again and `save` it")
         if version != VERSION:
             other = "a newer recsys_helpers; update it, or" if version > VERSION else "an older recsys_helpers;"
             raise CourseError(f"{path} was written by {other} fit one again and `save` it")
-        if card["checksum"] != _checksum(arrays):
+        if checksum != _checksum(arrays):
             raise CourseError(f"{path} is damaged: its contents do not fit their checksum; fit one again and `save` it")
-        return cls.from_state(arrays, **card["settings"])
+        del arrays["card"]
+        try:
+            new = cls.from_state(arrays, **settings)
+        except (CourseError, TypeError) as error:  # a TypeError, if the settings are none
+            raise CourseError(f"{path} cannot be used: {error}; fit one again and `save` it") from error
+        if json.loads(json.dumps(new.settings())) != settings or type(new.seed) is not int:
+            raise CourseError(f"{path} cannot be used: its settings are none of ours; fit one again and `save` it")
+        return new
 
     def _request(self, user: int, scenario: str | None = None, time: float | None = None) -> Request:
         if not (isinstance(user, int | np.integer) and 0 <= user < len(self.people)):
@@ -316,6 +373,24 @@ def _known(name: str, names, what: str) -> str:
     if name in names:
         return name
     raise CourseError(f"{what} {name!r} does not exist; {did_you_mean(name, names)}")
+
+
+def _sizes(state: dict[str, np.ndarray]) -> dict[str, int]:
+    """How many items, scenarios, subjects, ... there are; CourseError if something is missing, or not of its form."""
+    sizes: dict[str, int] = {}
+    for name, form in FORMS.items():
+        if name not in state or not fits(state[name], form, sizes):
+            raise CourseError(f"{name!r} is not what it should be")
+    if not min(sizes.values()):
+        raise CourseError("it knows nobody or nothing")
+    lengths, history = state["people/lengths"], state["people/history"]
+    if lengths.max(initial=0) > len(history) or lengths.sum() != len(history):
+        raise CourseError("the histories are shorter or longer than their lengths")
+    if not ((history >= 1) & (history <= sizes["items"])).all():
+        raise CourseError("the histories name items that do not exist")
+    if (state["people/scenario"] >= sizes["scenarios"]).any():
+        raise CourseError("somebody was in a scenario that does not exist")
+    return sizes
 
 
 def _is_trained(model: Model) -> bool:

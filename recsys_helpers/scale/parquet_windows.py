@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +16,7 @@ from recsys_helpers.training.fingerprint import fingerprint
 from recsys_helpers.training.fit import EpochData
 
 USER, ITEM = "user_id", "item_id"
+MOST = 2**62  # the largest user_id
 BLOCKS, BLOCK = 1024, 2**16  # of a file, to know it by; bytes in a block
 SCHEMA = pa.schema({USER: pa.int32(), ITEM: pa.int32(), "time": pa.int32()})  # seconds, as in `InterestWorld`
 
@@ -72,19 +74,30 @@ class ParquetWindows(EpochData):
             raise CourseError(f"there is no file {self.path}: write one with parquet_windows.write_interactions")
         try:
             with self._open() as self.file:  # closed from here on, its footer is known
-                pass
-        except (OSError, pa.ArrowException) as error:
-            raise self._fault(f"is no Parquet file, or damaged ({str(error).splitlines()[0]})") from error
-        schema = self.file.schema_arrow
+                schema, leaves = self.file.schema_arrow, self.file.schema.names
+        except Exception as error:  # Arrow has many for what is none of its files
+            raise self._fault(f"is no Parquet file, or damaged ({_first_line(error)})") from error
         for name in (USER, ITEM):
             if name not in schema.names:
                 raise self._fault(f"has no column {name!r}")
+            if leaves.count(name) > 1:
+                raise self._fault(f"has more than one column {name!r}")
             if not pa.types.is_integer(schema.field(name).type):
                 raise self._fault(f"has {schema.field(name).type} in column {name!r}, not whole numbers")
-        place, footer = self.file.schema.names.index(USER), self.file.metadata
-        told = [footer.row_group(i).column(place).statistics for i in range(footer.num_row_groups)]
+        place, footer = leaves.index(USER), self.file.metadata
+        read = [footer.row_group(i) for i in range(footer.num_row_groups)]
+        told = [group.column(place).statistics for group in read]
         if not told or not all(group and group.has_min_max for group in told):
             raise self._fault(f"tells the smallest and largest {USER} of no or not every row group")
+        rows = [group.num_rows for group in read]
+        needs = 32 * sum(sorted(rows)[-groups:])  # bytes: the columns, and what is made of them
+        if needs > psutil.virtual_memory().available:
+            raise self._fault(f"has row groups of up to {max(rows):,} rows, more than the memory holds")
+        for group, n in zip(told, rows, strict=True):
+            if not 0 <= group.min <= group.max <= MOST:
+                raise self._fault(f"has numbers in {USER} that are below 0, or too large")
+            if group.max - group.min >= n:
+                raise self._fault(f"has gaps in {USER}: from {group.min} to {group.max} in {n} rows")
         self.first, self.last = np.array([(group.min, group.max) for group in told]).T
         if (self.first[1:] <= self.last[:-1]).any():
             raise self._fault("has users in more than one row group, or not in order")
@@ -137,18 +150,23 @@ class ParquetWindows(EpochData):
                 if not file.metadata.equals(self.file.metadata):
                     raise self._fault("is another file than before")
                 table = file.read_row_groups(groups.tolist(), columns=[USER, ITEM], use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise self._fault(f"is damaged ({str(error).splitlines()[0]})") from error
+                table.validate(full=True)
+        except CourseError:
+            raise
+        except Exception as error:
+            raise self._fault(f"is damaged ({_first_line(error)})") from error
         if any(column.null_count for column in table.columns):
             raise self._fault("has rows without a user or item")
         user, item = (table[name].to_numpy() for name in (USER, ITEM))
+        if len(user) != sum(self.file.metadata.row_group(group).num_rows for group in groups):
+            raise self._fault("has fewer or more rows than it says")
         starts = np.flatnonzero(np.diff(user, prepend=user[0] - 1))
         events = np.diff(starts, append=len(user))
         named = np.concatenate([np.arange(self.first[group], self.last[group] + 1) for group in groups])
         if not np.array_equal(user[starts], named):
             raise self._fault(f"has gaps in {USER}, or rows of a user that do not stand together")
-        if events.min() < 2 or item.min() <= PADDING:
-            raise self._fault("has users with less than two events, or items below 1")
+        if events.min() < 2 or item.min() <= PADDING or item.max() > np.iinfo("int32").max:
+            raise self._fault("has users with less than two events, or items below 1 or past 32 bits")
         random = np.random.default_rng([self.draw, number])
         starts += random.integers(0, np.maximum(events - self.length, 1))
         place = np.arange(self.length + 1)
@@ -161,3 +179,7 @@ class ParquetWindows(EpochData):
 
     def _fault(self, what: str) -> CourseError:
         return CourseError(f"{self.path} {what}: write it anew, as parquet_windows.write_interactions does")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -24,10 +23,12 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from recsys_helpers.arrays import read_arrays, write_arrays
 from recsys_helpers.errors import CourseError
-from recsys_helpers.files import replacing
 from recsys_helpers.training.backend import keras
 from recsys_helpers.training.fingerprint import fingerprint, structure
+
+COLUMNS = {"epoch", "loss", "seconds", "rows per second", "peak memory, MB"}  # of the log; figures come in between
 
 
 @contextmanager
@@ -186,10 +187,13 @@ class _Run(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.start = time.perf_counter() - (self.rows[-1]["seconds"] if self.rows else 0)
         if self.saved:
-            variables = self._variables()
+            variables, weights = self._variables(), self.model.weights if self._has_figures() else []
+            into = {f"state_{i}": v for i, v in enumerate(variables)} | {f"best_{i}": w for i, w in enumerate(weights)}
+            if into.keys() != self.saved.keys() or not all(_fits(self.saved[name], into[name]) for name in into):
+                raise self._damaged()
             for number, variable in enumerate(variables):
                 variable.assign(self.saved[f"state_{number}"])
-            self.best_weights = [self.saved[f"best_{i}"] for i in range(len(self.saved) - len(variables))] or None
+            self.best_weights = [self.saved[f"best_{i}"] for i in range(len(weights))] or None
         elif self.path and self.leads:
             self._save()  # the initial weights are a draw, too; and a folder that takes no file shows before training
 
@@ -243,17 +247,21 @@ class _Run(keras.callbacks.Callback):
         self.path, self.settings = path, _settings(model, data) | {"monitor": self.monitor, "patience": self.patience}
         if path.exists():
             try:  # the file's checksums find damage
-                with np.load(path) as file:
-                    self.saved = {name: file[name] for name in file.files}
+                self.saved = read_arrays(path)
                 state = json.loads(str(self.saved.pop("state")))
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                raise CourseError(f"the checkpoint {path} is damaged; delete it to train anew") from error
-            other = [name for name, value in self.settings.items() if state["settings"].get(name) != value]
-            other += ["number of epochs"] * (len(state["rows"]) > self.epochs)
+                settings, self.rows = dict(state["settings"]), list(state["rows"])
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                raise self._damaged() from error
+            if not _is_log(self.rows):
+                raise self._damaged()
+            other = [name for name, value in self.settings.items() if settings.get(name) != value]
+            other += ["number of epochs"] * (len(self.rows) > self.epochs)
+            other += ["validation"] * (bool(self.rows) and self._has_figures() != bool(self.validate))
             if other:
                 names = ", ".join(other)
                 raise CourseError(f"the checkpoint {path} is of a run with another {names}; delete it to train anew")
-            self.rows = state["rows"]
+            if self.monitor and self.rows and self.monitor not in self.rows[0]:
+                raise self._damaged()
             if self.every and self.rows:
                 print(f"epochs 1 to {len(self.rows)} were trained before: {path}", flush=True)
         data.go_to(len(self.rows))
@@ -262,17 +270,40 @@ class _Run(keras.callbacks.Callback):
         """The new state takes the place of the old one only when it lies safely on the disk."""
         arrays = {f"state_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best_weights or [])}
+        arrays["state"] = np.array(json.dumps({"settings": self.settings, "rows": self.rows}))
         try:
-            with replacing(self.path) as file:
-                np.savez(file, state=json.dumps({"settings": self.settings, "rows": self.rows}), **arrays)
-        except OSError as error:
-            raise CourseError(f"the checkpoint {self.path} could not be written ({error.strerror})") from error
+            write_arrays(self.path, arrays)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", error)
+            raise CourseError(f"the checkpoint {self.path} could not be written ({reason})") from error
+
+    def _damaged(self) -> CourseError:
+        return CourseError(f"the checkpoint {self.path} is damaged; delete it to train anew")
+
+    def _has_figures(self) -> bool:
+        """Whether the epochs so far were validated."""
+        return bool(self.rows) and len(self.rows[0]) > len(COLUMNS)
 
     def _variables(self) -> list:
         """The weights, the random state of dropout, and what the optimizer remembers."""
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *self.model.optimizer.variables]
+
+
+def _is_log(rows: list) -> bool:
+    """Whether these are the rows of epochs 1, 2, ..., all with the same columns, and numbers in them."""
+    if not all(isinstance(row, dict) and row.keys() >= COLUMNS and list(row) == list(rows[0]) for row in rows):
+        return False
+    numbers = all(type(value) in (int, float) for row in rows for value in row.values())
+    in_order = numbers and [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    return in_order and bool(np.isfinite([row[name] for row in rows for name in COLUMNS]).all())
+
+
+def _fits(array: np.ndarray, variable) -> bool:
+    """Whether this can have been a value of the variable; what is no number, or endless, ended the training."""
+    known = keras.backend.standardize_dtype(variable.dtype)
+    return array.shape == tuple(variable.shape) and array.dtype == known and bool(np.isfinite(array).all())
 
 
 def _settings(model: keras.Model, data) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The framework: four outcomes, hints, and what a notebook and nbgrader see of them."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -445,6 +446,15 @@ DAMAGE = {  # a journal in which 99.1 is done, and the lines that are left out
     "a byte order mark": (b"\xef\xbb\xbf99.1 done\n", ""),
     "no UTF-8": (b"99.1 done\n99.2 \xff\xe9\n", "2"),
     "lines of Windows": (b"99.1 tried\r\n99.1 done\r\n", ""),
+    "zeros, as after a power cut": (b"99.1 tried\n99.1 done\n" + bytes(4096), "3"),
+    "UTF-16": (b"99.1 done\n" + "99.2 done\n".encode("utf-16"), "2, 3"),
+    "many foreign lines": (b"99.1 done\n" + b"<html>\n" * 50, "2, 3, 4, 5, 6, 7, 8, 9, 10, …"),
+    "a torn line": (b"99.1 done\n99.2 do", "2"),
+}
+HUGE = {  # longer than what is read of it
+    "one line without end": b"x" * 3 * journal.MOST + b"\n99.1 done\n",
+    "many lines": b"99.2 done, or so\n" * 200_000 + b"99.1 tried\n99.1 done\n",
+    "a step torn where the reading begins": b"x\n199.1 done\n" + b"\n" * (journal.MOST - 10),
 }
 
 
@@ -461,6 +471,26 @@ def test_a_damaged_file_costs_no_step_that_can_be_read(kept, solved, capsys, con
     assert len(told) == bool(left_out), "it is said once"
     assert not told or (f"Left out of {kept}" in told[0] and f"line {left_out}." in told[0])
     solution("99.2")
+
+
+@pytest.mark.parametrize("content", HUGE.values(), ids=HUGE)
+def test_of_a_huge_file_the_end_is_read(kept, capsys, content):
+    kept.write_bytes(content)
+    states = journal.states()
+    assert states == ({"99.1": "done"} if b"\n99.1 done" in content else {})  # not "199.1"
+    told = capsys.readouterr().out
+    assert len(told) < len(str(kept)) + 200
+    journal.record("99.2", journal.TRIED)
+    assert journal.states() == states | {"99.2": "tried"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_in_its_place_hangs_no_check(tmp_path, kept, capsys):
+    os.mkfifo(kept)
+    assert journal.states() == {}
+    check("99.1", lambda x: 2 * x)
+    told = capsys.readouterr().out
+    assert journal.states() == {"99.1": "done"} and "cannot be written (Invalid argument)" in told
 
 
 def refused(*args, **options):
@@ -486,7 +516,7 @@ def test_where_nothing_can_be_written_the_kernel_remembers_and_says_so_once(
 
 
 def test_a_file_that_cannot_be_read_is_said_once(kept, monkeypatch, capsys):
-    monkeypatch.setattr(type(kept), "read_bytes", refused)
+    monkeypatch.setattr(type(kept), "open", refused)
     assert journal.states() == journal.states() == {}
     assert capsys.readouterr().out == f"Your progress in {kept} cannot be read: Permission denied.\n"
 

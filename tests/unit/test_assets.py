@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_helpers import paths
+from recsys_helpers import files, paths
 from recsys_helpers.data import assets
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import home
@@ -229,10 +229,29 @@ def test_leftovers_of_another_machine_go_after_a_day(toy):
     young, old = (home() / f".fetch-elsewhere-1-{name}" for name in ("young", "old"))
     for folder in (young, old):
         folder.mkdir()
-    os.utime(old, (0, time.time() - 2 * assets.DAY))
+    os.utime(old, (0, time.time() - 2 * files.DAY))
     assets.fetch("toy", quiet=True)
     assert young.exists()
     assert not old.exists()
+
+
+def test_a_leftover_with_a_strange_name_stops_no_fetch(toy):
+    home().mkdir()
+    for name in (f"{assets.MARK}{'9' * 40}-x", f"{assets.MARK}²-x", ".fetch-"):
+        (home() / name).mkdir()
+    assert (assets.fetch("toy", quiet=True) / "a.txt").read_bytes() == FILES["a.txt"]
+
+
+def test_a_damaged_copy_on_a_disk_that_is_only_read_is_named(toy, monkeypatch):
+    folder = assets.fetch("toy", quiet=True)
+    (folder / "a.txt").write_bytes(b"fir5t\n" * 100)
+
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(CourseError, match=r"a\.txt is damaged"):
+        assets.verify("toy")
 
 
 def test_two_at_once_both_get_the_whole_copy(toy):

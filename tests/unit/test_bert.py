@@ -99,7 +99,7 @@ def test_a_cache_of_somebody_else_is_read_and_never_needed(tiny, tmp_path, monke
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(bert, "replacing", refused)
+    monkeypatch.setattr(bert, "write_arrays", refused)
     assert np.array_equal(tiny.encode(TEXTS[:2]), tiny.encode(TEXTS[:2], cache=False))
     monkeypatch.setattr(tiny, "_forward", lambda inputs: pytest.fail("encoded again"))
     assert np.array_equal(tiny.encode(TEXTS), expected)

@@ -2,6 +2,7 @@ import ast
 import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -99,6 +100,19 @@ def test_what_another_machine_left_goes_after_a_day(path):
     os.utime(left[0], (time.time() - 2 * files.DAY,) * 2)
     files.write_bytes(path, NEW)
     assert names(path.parent) == [left[1].name, "kept.json"]
+
+
+@pytest.mark.parametrize("of", ["kept.json", "another.npz"])
+def test_what_was_killed_over_one_file_goes_when_its_neighbour_is_written(path, of):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host = socket.gethostname()
+    path.with_name(f".{of}~{host}-{gone.pid}-0123abcd.part").touch()
+    strange = [".notes.part", ".kept-²-1.part", f".{of}~{host}-{'9' * 40}-0123abcd.part"]
+    for name in strange:  # no scratch files, or nobody knows whose
+        path.with_name(name).touch()
+    files.write_bytes(path, NEW)
+    assert names(path.parent) == sorted(["kept.json", *strange])
 
 
 def test_a_scratch_folder_goes_in_any_case(path):

@@ -10,7 +10,7 @@ from course_tools.author.imports import imports, modules
 from recsys_helpers.paths import ROOT
 
 FLOORS = (
-    ("errors", "paths", "files", "sets"),
+    ("errors", "paths", "files", "arrays", "sets"),
     ("checks", "plotting", "data", "training", "evaluation"),
     ("models",),
     ("recommender", "scale", "evaluation.leaderboard"),
@@ -62,7 +62,7 @@ def rooms(sources: dict[str, str]) -> dict[str, set[str]]:
 
 def test_every_room_has_its_floor():
     packages = {path.parent.name for path in (ROOT / "recsys_helpers").glob("*/__init__.py")}
-    assert packages | {"errors", "paths", "files", "sets", "plotting", "__main__"} == {
+    assert packages | {"errors", "paths", "files", "arrays", "sets", "plotting", "__main__"} == {
         name.partition(".")[0] for floor in FLOORS for name in floor
     }
     assert {room(module) for module in modules()} == FLOOR.keys()

@@ -268,7 +268,7 @@ def test_the_encoder_is_loaded_once_and_known_to_the_file(saved, monkeypatch):
 
     monkeypatch.setattr(bert, "load_encoder", load)
     book = Recommender.load(saved)
-    assert loads == [] and str(book.state()["text profile/encoder_"]) == "minilm"
+    assert loads == [] and str(book.state()["parts/text profile/encoder_"]) == "minilm"
     for number in range(3):
         book.add_item(f"chess no {99 + number}", "chess", {"chess": 1})
     assert loads == ["minilm"]
