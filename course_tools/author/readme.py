@@ -139,7 +139,7 @@ def known_layouts() -> str:
     """The public data sets of docs/your-own-data.md, and by which files they are known."""
     files: dict[str, list[str]] = {}
     for layout in LAYOUTS:
-        names = [layout.events, *([layout.items] if layout.items else [])]
+        names = [layout.file, *([layout.item_file] if layout.item_file else [])]
         files.setdefault(layout.name, []).append(" with ".join(f"`{name}`" for name in names))
     return "\n".join(
         ["| Data set | Files |", "|---|---|", *(f"| {name} | {', '.join(f)} |" for name, f in files.items())]

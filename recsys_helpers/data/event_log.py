@@ -109,8 +109,8 @@ def load_log(
     found = layouts.read(source, layout, wishes)
     told = list(found.told)
     catalogue = _catalogue(found, items)
-    codes, names = _scenarios(found.events, found.has_time)
-    events = found.events.assign(scenario=codes)
+    codes, names = _scenarios(found.rows, found.has_time)
+    events = found.rows.assign(scenario=codes)
     outside = ~events["item"].isin(catalogue["item"])
     if outside.any():
         _left_out(f"{_counted(outside.sum(), 'event')} with items outside the catalogue", refuse, told)
@@ -161,13 +161,13 @@ def _left_out(what: str, refuse: bool, told: list[str]) -> None:
 
 def _catalogue(found: layouts.Source, items: pd.DataFrame | None) -> pd.DataFrame:
     """The items in the order of their ids, with title and genres; those of the events if there is no table of them."""
-    given = found.items if items is None else items
+    given = found.catalogue if items is None else items
     if items is not None and "item" not in items:
         raise CourseError("items: the table needs a column item")
-    ids = pd.Series(pd.unique(given["item"] if len(given) else found.events["item"]), name="item")
+    ids = pd.Series(pd.unique(given["item"] if len(given) else found.rows["item"]), name="item")
     table = pd.DataFrame({"item": ids.sort_values(ignore_index=True)})
     if items is None and len(given):  # a file may list items that nobody took, and lack some that were taken
-        more = found.events.loc[~found.events["item"].isin(ids), "item"].unique()
+        more = found.rows.loc[~found.rows["item"].isin(ids), "item"].unique()
         table = pd.DataFrame({"item": pd.Series([*ids, *more]).sort_values(ignore_index=True)})
     if len(given):
         table = table.merge(given.drop_duplicates("item"), on="item", how="left")

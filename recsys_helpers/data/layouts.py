@@ -65,11 +65,11 @@ class Layout:
 
     Attributes:
         name: as its authors call it.
-        events: pattern of the file of events.
+        file: pattern of the file of events.
         columns: ours by theirs; where the file has no header, in the order of its columns ("" for one left out).
         divider: between fields; "json" for a JSON object a line.
         header: whether the file of events names its columns.
-        items: pattern of the file of items, "" if there is none.
+        item_file: pattern of the file of items, "" if there is none.
         item_columns: as `columns`, for the file of items, which has a header if `item_header`.
         genres_divided: by what an item's genres are.
         unrated: a rating that stands for "took it, gave none".
@@ -80,11 +80,11 @@ class Layout:
     """
 
     name: str
-    events: str
+    file: str
     columns: Mapping[str, str]
     divider: str = ","
     header: bool = True
-    items: str = ""
+    item_file: str = ""
     item_columns: Mapping[str, str] = field(default_factory=dict)
     item_header: bool = True
     genres_divided: str = "|"
@@ -118,34 +118,34 @@ LAYOUTS = (
     Layout("MovieLens 1M or 10M", "ratings.dat", _named("user item rating time"), "::", False, "movies.dat",
            _named("item title genres"), False),
     Layout("MovieLens", "ratings.csv", {"userId": "user", "movieId": "item", "rating": "rating", "timestamp": "time"},
-           items="movies.csv", item_columns={"movieId": "item", "title": "title", "genres": "genres"}),
+           item_file="movies.csv", item_columns={"movieId": "item", "title": "title", "genres": "genres"}),
     Layout("Amazon reviews 2023", "*.csv", {"user_id": "user", "parent_asin": "item", "rating": "rating",
-           "timestamp": "time"}, items="meta_*.jsonl", item_columns={"parent_asin": "item", "title": "title",
+           "timestamp": "time"}, item_file="meta_*.jsonl", item_columns={"parent_asin": "item", "title": "title",
            "categories": "genres"}),
     Layout("Amazon reviews 2023", "*.jsonl", {"user_id": "user", "parent_asin": "item", "rating": "rating",
-           "timestamp": "time"}, "json", items="meta_*.jsonl", item_columns={"parent_asin": "item", "title": "title",
+           "timestamp": "time"}, "json", item_file="meta_*.jsonl", item_columns={"parent_asin": "item", "title": "title",
            "categories": "genres"}),
     Layout("Amazon reviews 2014 or 2018", "*.json", {"reviewerID": "user", "asin": "item", "overall": "rating",
-           "unixReviewTime": "time"}, "json", items="meta_*.json", item_columns={"asin": "item", "title": "title",
-           "category": "genres"}),
+           "unixReviewTime": "time"}, "json", item_file="meta_*.json",
+           item_columns={"asin": "item", "title": "title", "category": "genres"}),
     Layout("Amazon ratings 2014", "*.csv", _named("user item rating time"), header=False,
            like={"user": AMAZON_USER, "item": ASIN}),
     Layout("Amazon ratings 2018", "*.csv", _named("item user rating time"), header=False,
            like={"user": AMAZON_USER, "item": ASIN}),
     Layout("Book-Crossing", "BX-Book-Ratings.csv", {"User-ID": "user", "ISBN": "item", "Book-Rating": "rating"}, ";",
-           items="BX-Books.csv", item_columns={"ISBN": "item", "Book-Title": "title", "Year-Of-Publication": "year"},
-           unrated=0),
+           item_file="BX-Books.csv", unrated=0,
+           item_columns={"ISBN": "item", "Book-Title": "title", "Year-Of-Publication": "year"}),
     Layout("Goodreads", "goodreads_interactions*.csv", {"user_id": "user", "book_id": "item", "rating": "rating"},
            unrated=0),
     Layout("Goodreads", "goodreads_*.json", {"user_id": "user", "book_id": "item", "rating": "rating",
            "date_added": "time"}, "json", unrated=0),
     Layout("Yelp", "*review.json", {"user_id": "user", "business_id": "item", "stars": "rating", "date": "time"},
-           "json", items="*business.json", item_columns={"business_id": "item", "name": "title",
+           "json", item_file="*business.json", item_columns={"business_id": "item", "name": "title",
            "categories": "genres"}, genres_divided=", "),
     Layout("Steam 200k", "steam-200k.csv", _named("user item behaviour - -"), header=False,
            weights={"purchase": 0.5, "play": 1.0}),
     Layout("Steam recommendations", "recommendations.csv", {"user_id": "user", "app_id": "item",
-           "is_recommended": "rating", "date": "time"}, items="games.csv",
+           "is_recommended": "rating", "date": "time"}, item_file="games.csv",
            item_columns={"app_id": "item", "title": "title"}),
     Layout("Last.fm 1K", "userid-timestamp-artid-artname-traid-traname*.tsv",
            _named("user time item title - -"), "\t", False, quoted=False),
@@ -166,16 +166,16 @@ class Source:
 
     Attributes:
         name: of the layout, or of the file.
-        events: columns user and item (ids as they were), strength (0 to 1), seconds (float, missing where no time is
+        rows: columns user and item (ids as they were), strength (0 to 1), seconds (float, missing where no time is
             told), order (of the file), and scenario if the source has one.
-        items: columns item, title, genres (lists); empty if the source has no table of items and no titles.
+        catalogue: columns item, title, genres (lists); empty if the source has no table of items and no titles.
         has_time: whether the source tells times; else the order of the file stands for them.
         told: what was read in which way, or left out, a sentence each.
     """
 
     name: str
-    events: pd.DataFrame
-    items: pd.DataFrame
+    rows: pd.DataFrame
+    catalogue: pd.DataFrame
     has_time: bool
     told: tuple[str, ...]
 
@@ -220,10 +220,10 @@ def read(source: object, layout: str = "auto", wishes: Wishes | None = None) -> 
     for one in LAYOUTS if layout != "table" and not wishes.columns else ():
         if layout in ("auto", one.name) and (found := _fits(one, inner)):
             events = _read_as(one, found)
-            items = next((name for name in inner if one.items and fnmatch(_plain(name), one.items)), None)
+            items = next((name for name in inner if one.item_file and fnmatch(_plain(name), one.item_file)), None)
             return _finish(one.name, events, _items_of(one, items) if items else None, one, wishes, [])
     if layout not in ("auto", "table"):
-        raise CourseError(f"{path} holds no {next(one.events for one in LAYOUTS if one.name == layout)} as in {layout}")
+        raise CourseError(f"{path} holds no {next(one.file for one in LAYOUTS if one.name == layout)} as in {layout}")
     if atomic := [member for member in inner if _plain(member).endswith(".inter")]:
         items = [member for member in inner if _plain(member).endswith(".item")]
         table = _divided(atomic[0], "\t", None, quoted=False)
@@ -335,7 +335,9 @@ class Table:
 def _fits(layout: Layout, members: list[Member]) -> Member | None:
     """The file of events, if one is named and looks as in this layout."""
     for member in members:
-        if fnmatch(_plain(member), layout.events) and not (layout.items and fnmatch(_plain(member), layout.items)):
+        if fnmatch(_plain(member), layout.file) and not (
+            layout.item_file and fnmatch(_plain(member), layout.item_file)
+        ):
             start = _text(member)[0].split("\n", 3)[:3]
             if layout.divider == "json":
                 if _first_object(start[0]).keys() >= set(layout.columns):

@@ -279,11 +279,13 @@ def test_a_public_layout_is_read_as_it_is(name, tmp_path):
     found = read(lay(tmp_path, files))
     assert found.name == name.partition(",")[0]
     pairs = {(user(u), item(i)) for u, i, _, _ in ROWS}
-    assert set(zip(found.events["user"], found.events["item"], strict=True)) == pairs
-    assert found.events["strength"].between(0, 1).all()
+    assert set(zip(found.rows["user"], found.rows["item"], strict=True)) == pairs
+    assert found.rows["strength"].between(0, 1).all()
     if found.has_time:
-        assert found.events["seconds"].between(START, START + 6 * 86_400).all() or name == "Steam recommendations"
-    titles = dict(zip(found.items["item"], found.items["title"], strict=True)) if "title" in found.items else {}
+        assert found.rows["seconds"].between(START, START + 6 * 86_400).all() or name == "Steam recommendations"
+    titles = (
+        dict(zip(found.catalogue["item"], found.catalogue["title"], strict=True)) if "title" in found.catalogue else {}
+    )
     if len(files) > 1:
         assert [titles[item(number)] for number in range(1, ITEMS + 1)] == READABLE
     log = load_log(tmp_path, quiet=True, repeats="keep")
@@ -332,9 +334,9 @@ def test_a_table_is_read_in_whatever_it_is_packed(kind, divider, tmp_path):
     path = path.with_name("log.zip") if kind == "zip" else path
     path.write_bytes(packed(lines(rows, divider, ["Customer_ID", "SKU", "Stars", "Timestamp"]), kind))
     found = read(path)
-    assert list(zip(found.events["user"], found.events["item"], strict=True)) == [(u, i) for u, i, _, _ in rows]
-    assert np.allclose(found.events["strength"], [(r - 1) / 4 for _, _, r, _ in rows])
-    assert list(found.events["seconds"]) == [t for *_, t in rows]
+    assert list(zip(found.rows["user"], found.rows["item"], strict=True)) == [(u, i) for u, i, _, _ in rows]
+    assert np.allclose(found.rows["strength"], [(r - 1) / 4 for _, _, r, _ in rows])
+    assert list(found.rows["seconds"]) == [t for *_, t in rows]
 
 
 def test_parquet_json_lines_and_a_table_in_memory_say_the_same(tmp_path):
@@ -343,7 +345,7 @@ def test_parquet_json_lines_and_a_table_in_memory_say_the_same(tmp_path):
     table.to_parquet(tmp_path / "log.parquet")
     table.assign(time=table["time"].astype(str)).to_json(tmp_path / "log.jsonl", orient="records", lines=True)
     for source in (table, tmp_path / "log.parquet", tmp_path / "log.jsonl"):
-        assert list(read(source).events["seconds"]) == [row[3] for row in ROWS]
+        assert list(read(source).rows["seconds"]) == [row[3] for row in ROWS]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -351,18 +353,18 @@ def test_times_are_told_apart_by_their_range(unit):
     scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     table = pd.DataFrame(ROWS, columns=["user", "item", "rating", "time"])
     table["time"] *= scale
-    assert np.allclose(read(table).events["seconds"], [row[3] for row in ROWS])
+    assert np.allclose(read(table).rows["seconds"], [row[3] for row in ROWS])
     typed = table.assign(time=(pd.to_datetime(table["time"], unit=unit)).dt.as_unit(unit))
-    assert np.allclose(read(typed).events["seconds"], [row[3] for row in ROWS])
+    assert np.allclose(read(typed).rows["seconds"], [row[3] for row in ROWS])
 
 
 def test_eight_digits_are_dates_and_counters_are_asked_for():
     table = pd.DataFrame(ROWS, columns=["user", "item", "rating", "time"])
     found = read(table.assign(time=20240301 + np.arange(len(table)) % 28))
-    assert pd.to_datetime(found.events["seconds"], unit="s").dt.strftime("%Y-%m").eq("2024-03").all()
+    assert pd.to_datetime(found.rows["seconds"], unit="s").dt.strftime("%Y-%m").eq("2024-03").all()
     with pytest.raises(CourseError, match="time_unit='order'"):
         read(table.assign(time=range(len(table))))
-    assert read(table.assign(time=range(len(table))), wishes=Wishes(time_unit="order")).events["seconds"].iloc[-1] == 24
+    assert read(table.assign(time=range(len(table))), wishes=Wishes(time_unit="order")).rows["seconds"].iloc[-1] == 24
 
 
 @pytest.mark.parametrize(
@@ -371,14 +373,14 @@ def test_eight_digits_are_dates_and_counters_are_asked_for():
 def test_strengths_lie_between_0_and_1_on_any_scale(ratings, ends):
     table = pd.DataFrame(ROWS, columns=["user", "item", "rating", "time"])
     table["rating"] = [ratings[place % 2] for place in range(len(table))]
-    strength = read(table).events["strength"]
+    strength = read(table).rows["strength"]
     assert np.allclose([strength.min(), strength.max()], ends)
 
 
 def test_ratings_that_are_all_alike_say_that_all_was_taken_not_that_nobody_liked_it():
     table = pd.DataFrame(ROWS, columns=["user", "item", "rating", "time"]).assign(rating=1)
-    assert (read(table).events["strength"] == 1).all()
-    assert (read(table.drop(columns=["rating", "time"])).events["strength"] == 1).all()
+    assert (read(table).rows["strength"] == 1).all()
+    assert (read(table.drop(columns=["rating", "time"])).rows["strength"] == 1).all()
 
 
 @pytest.mark.parametrize("repeats", ["first", "last", "keep"])
