@@ -47,7 +47,7 @@ from recsys_helpers.models import (
     two_towers,
 )
 from recsys_helpers.models.base import MODELS as REGISTERED
-from recsys_helpers.models.base import Model, make, requests_of
+from recsys_helpers.models.base import Model, make, requests_of, require_memory
 from recsys_helpers.paths import MEASURED, ROOT
 from recsys_helpers.recommender import recommender
 from recsys_helpers.training.backend import keras, keras_nlp
@@ -166,6 +166,8 @@ def measure(log: EventLog, model: type[Model], profile: str, seed: int) -> dict:
 
     Memory is all that the process ever held, Python, TensorFlow and the data too; with a GPU, what it held of that.
     """
+    users, items = log.split.n_users, log.split.n_items
+    require_memory("scoring everybody at once", 2 * users * items, f"{users:,} users by {items:,} items")
     start, busy = time.perf_counter(), time.process_time()
     fitted = make(model, profile=profile, seed=seed).fit(log, "test")
     scores = fitted.scores(requests_of(log, "test"))

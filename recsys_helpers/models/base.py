@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+import psutil
 
 from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.errors import CourseError
@@ -234,6 +235,20 @@ def fits(array, form: str, sizes: dict[str, int]) -> bool:
     if kind == "total":
         return sizes.setdefault("items", int(array)) == array
     return kind == "text" or bool((np.isfinite(array) & (array >= least)).all())
+
+
+def require_memory(what: str, numbers: int, why: str) -> None:
+    """Raise CourseError before more memory is asked for than is free, which would end the kernel.
+
+    Args:
+        what: who asks. numbers: of 8 bytes each, at the peak. why: the sizes they come from, "59,000 items by items".
+    """
+    free = psutil.virtual_memory().available
+    if 8 * numbers > free:
+        raise CourseError(
+            f"{what} needs about {8 * numbers / 2**30:.0f} GiB for {why}, and {free / 2**30:.0f} are free: take fewer "
+            "items (such as those with most events) or users, or a machine with more memory"
+        )
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from recsys_helpers.data.event_log import EventLog
 from recsys_helpers.data.splits import NextItemSplit
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.ranks import target_ranks
-from recsys_helpers.models.base import Model, NewItem, Request, histories_of, register, with_row
+from recsys_helpers.models.base import Model, NewItem, Request, histories_of, register, require_memory, with_row
 
 
 def interaction_matrix(histories: list[np.ndarray], n_items: int) -> sparse.csr_matrix:
@@ -38,6 +38,7 @@ def item_similarity(
     Source: Sarwar et al., Item-Based Collaborative Filtering Recommendation Algorithms, WWW 2001.
     """
     axis = {"candidate": 0, "history": 1}[keep]
+    _require_square("item similarity", n_items, tables=5)
     taken = interaction_matrix(histories, n_items)
     together = (taken.T @ taken).toarray()
     norm = np.sqrt(together.diagonal())
@@ -46,6 +47,11 @@ def item_similarity(
     last = min(neighbours, n_items) - 1
     weakest_kept = -np.partition(-cosine, last, axis=axis).take([last], axis=axis)
     return np.where(cosine >= weakest_kept, cosine, 0)
+
+
+def _require_square(what: str, n_items: int, tables: int) -> None:
+    """So many tables of items by items stand side by side at the peak."""
+    require_memory(what, tables * n_items**2, f"{n_items:,} items by items")
 
 
 def fading_sum(histories: list[np.ndarray], rows: np.ndarray, last: int | None, decay: float) -> np.ndarray:
@@ -133,6 +139,7 @@ class MarkovChain(HistoryModel):
         before = np.concatenate([items[:-1] for items in histories]) - 1
         after = np.concatenate([items[1:] for items in histories]) - 1
         pairs = sparse.csr_matrix((np.ones(len(before)), (before, after)), shape=(n_items, n_items))
+        _require_square(self.name, n_items, tables=1)
         self.counts_ = pairs.toarray()
         self.usual_ = popularity(histories, n_items)[0] / sum(map(len, histories))
         return self
@@ -192,6 +199,7 @@ class EASE(ItemToItem):
         self.ridge = ridge
 
     def learn(self, histories, n_items):
+        _require_square(self.name, n_items, tables=4)
         taken = interaction_matrix(histories, n_items)
         inverse = np.linalg.inv((taken.T @ taken).toarray() + self.ridge * np.eye(n_items))
         weights = -inverse / np.diag(inverse)
@@ -216,6 +224,7 @@ class SLIT(ItemToItem):
         self.ridge = ridge
 
     def learn(self, histories, n_items):
+        _require_square(self.name, n_items, tables=5)
         taken = interaction_matrix([items for items in np.concatenate(histories)[:, None]], n_items)
         near = self._nearby(histories)
         past, future = near @ taken, taken + self.decay * (near.T @ taken)

@@ -1,10 +1,19 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from recsys_helpers.data.movielens import load_movielens
 from recsys_helpers.data.splits import leave_one_out
+from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.ranks import hit, ndcg, target_ranks
+from recsys_helpers.models import base
 from recsys_helpers.models.baselines import (
+    EASE,
+    SLIT,
+    ItemKNN,
+    MarkovChain,
+    RecentNeighbours,
     baseline_ranks,
     item_knn,
     item_similarity,
@@ -82,3 +91,14 @@ def test_no_baseline_learns_from_the_answer(split):
         [np.append(s[:-1], 1 + (t + 100) % split.n_items) for s, t in zip(split.sequences, target, strict=True)],
     )
     assert np.array_equal(before, item_knn(shuffled.history(), split.n_items))
+
+
+@pytest.mark.parametrize("model", [ItemKNN, MarkovChain, RecentNeighbours, EASE, SLIT], ids=lambda one: one.name)
+def test_size_is_said_before_memory_is_taken(model, monkeypatch):
+    histories = [np.array([1, 2, 3]), np.array([3, 2])]
+    model().learn(histories, 3)
+    with pytest.raises(CourseError, match=r"GiB for 400,000 items by items, and \d+ are free: take fewer items"):
+        model().learn(histories, 400_000)
+    monkeypatch.setattr(base.psutil, "virtual_memory", lambda: SimpleNamespace(available=71))
+    with pytest.raises(CourseError, match="3 items by items"):
+        model().learn(histories, 3)
