@@ -259,9 +259,9 @@ class Attempt:
         except NotImplementedError as stub:
             name = traceback.extract_tb(stub.__traceback__)[-1].name  # an earlier exercise's, if this answer calls it
             raise NotAttempted(f"`{name}` still raises NotImplementedError; put your code in its place.") from None
-        except CheckFailed:  # told already, where the answer lives in another process
-            raise
         except (Exception, SystemExit) as error:  # sys.exit() ends the answer, not the notebook
+            if isinstance(self.answer, Elsewhere) and isinstance(error, CheckFailed):
+                raise  # it was told in words already, in the process where the answer lives
             raise Crashed(self._story(error, arguments)) from error
         self.drew_globally = getattr(self.answer, "drew_globally", False) is True or _global_state() != before
         if returned is None or returned is ...:
