@@ -61,18 +61,23 @@ def scratch_folder(path: Path | str) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed.
+    """A new name beside `path`, whose folder is made; what killed processes left under such a name is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    return path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left beside `path`.
 
     Another machine may share the folder, so its leftovers go by age alone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.name}-{socket.gethostname()}-"  # then the process id
     for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
         pid = left.name.removeprefix(start).split("-")[0]
         with suppress(OSError):  # another process was first, or has the right that this one has not
             if (pid.isdigit() and not psutil.pid_exists(int(pid))) or left.stat().st_mtime < time.time() - DAY:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f"{start}{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
@@ -99,9 +104,13 @@ def replace_folder(made: Path, path: Path) -> None:
     Raises:
         OSError: the folder of `path` cannot be written.
     """
-    if not path.exists():
-        os.rename(made, path)
-    elif not _exchange(made, path):
+    try:
+        os.rename(made, path)  # onto nothing, or onto an empty folder
+        return
+    except OSError:
+        if not path.exists():
+            raise
+    if not _exchange(made, path):
         aside = made.with_name(f"{made.name}-old")
         os.rename(path, aside)
         os.rename(made, path)

@@ -135,13 +135,17 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
         run.run_course({}, build=tmp_path / "build")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
-def test_a_full_disk_is_one_line(tmp_path):
+def test_a_full_disk_is_one_line_and_the_earlier_run_stays(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     path = lesson(tmp_path / "00_small.ipynb", "1")
-    (tmp_path / "course").mkdir()
-    (tmp_path / "course" / path.name).symlink_to("/dev/full")
+    earlier = lesson(tmp_path / "course" / path.name, "2").read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CourseError, match=r"course cannot be written \(No space left on device\).*--out"):
         run.run_lesson(path, tmp_path / "course" / path.name, {}, progress=False)
+    assert (tmp_path / "course" / path.name).read_bytes() == earlier
+    assert [left.name for left in (tmp_path / "course").iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_helpers import paths
+from recsys_helpers import files, paths
 from recsys_helpers.data import assets
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import home
@@ -216,20 +216,22 @@ assets.fetch("toy")
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "downloading\n"
-        running = list(home().iterdir())
-        assets._sweep(home())
-        assert list(home().iterdir()) == running, "the sweep took the folder of a running fetch"
+        (running,) = home().iterdir()
+        assets.fetch("toy", quiet=True)
+        assert {path.name for path in home().iterdir()} == {"toy", running.name}, (
+            "it took the folder of a running fetch"
+        )
         child.kill()
-    assert [path.name.startswith(".fetch-") for path in home().iterdir()] == [True]
+    assert running.exists()
     assert_whole(assets.fetch("toy", quiet=True))
 
 
 def test_leftovers_of_another_machine_go_after_a_day(toy):
     home().mkdir()
-    young, old = (home() / f".fetch-elsewhere-1-{name}" for name in ("young", "old"))
+    young, old = (home() / f".toy-elsewhere-1-{name}.part" for name in ("abcd", "dcba"))
     for folder in (young, old):
         folder.mkdir()
-    os.utime(old, (0, time.time() - 2 * assets.DAY))
+    os.utime(old, (0, time.time() - 2 * files.DAY))
     assets.fetch("toy", quiet=True)
     assert young.exists()
     assert not old.exists()

@@ -194,7 +194,8 @@ OTHER_WRITERS = {
     "recsys_helpers/checks/journal.py": "appends lines",
     "recsys_helpers/data/assets.py": "fills a scratch folder that is renamed as a whole",
     "recsys_helpers/data/interest_world.py": "fills a scratch folder that is renamed as a whole",
-    "course_tools/grading/grade.py": "fills a scratch folder that is renamed as a whole",
+    "course_tools/grading/grade.py": "appends lines",
+    "course_tools/grading/pages.py": "fills a scratch folder that is renamed as a whole",
     "course_tools/publish/bundle.py": "fills a scratch folder that is packed into one file",
     "course_tools/publish/site.py": "fills a scratch folder that is renamed as a whole",
 }
