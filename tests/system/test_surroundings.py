@@ -15,7 +15,7 @@ from recsys_helpers import checks
 from recsys_helpers.checks import journal
 from recsys_helpers.course import notebooks, reset, run
 from recsys_helpers.errors import CourseError
-from recsys_helpers.paths import ROOT
+from recsys_helpers.paths import ROOT, home
 
 
 def python(*arguments, **environment) -> subprocess.CompletedProcess:
@@ -82,6 +82,40 @@ def test_exercise_1_is_put_back_and_exercise_10_stays(tmp_path, monkeypatch):
     assert journal.states() == {"01.1": "not tried", "01.2": "done", "01.10": "done"}
     commands.reset("01", 10)
     assert journal.states() == {"01.1": "not tried", "01.2": "done", "01.10": "not tried"}
+
+
+def test_a_home_with_a_strange_name_and_no_locale(tmp_path):
+    folder = tmp_path / "ho me ünï 家"
+    (folder / "exercises").mkdir(parents=True)
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "PIP_NO_INDEX": "1"}
+    bare |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PIP_CONFIG_FILE": os.devnull}
+
+    def command(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "recsys_helpers", *words], env=bare, cwd=folder, capture_output=True, text=True
+        )
+
+    done, failed = command("reset", "01"), command("fetch")
+    assert (done.returncode, done.stderr) == (0, "") and "is as handed out" in done.stdout
+    assert [path.name for path in (folder / "exercises").iterdir()] == ["01_self_attention.ipynb"]
+    assert failed.returncode == 2 and "pip could not download movielens" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1 and not list((folder / ".cache" / "recsys-course").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows the registry knows a home")
+def test_no_home_is_one_line(monkeypatch):
+    import pwd
+
+    def unknown(number):
+        raise KeyError(number)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "RECSYS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(CourseError, match=r"^this user has no home folder: set RECSYS_HOME"):
+        home()
+    monkeypatch.setenv("RECSYS_HOME", "/some/folder")
+    assert home() == Path("/some/folder")
 
 
 # --- What the environment asks for ------------------------------------------------------------------------------------
