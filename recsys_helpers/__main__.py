@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,10 +215,11 @@ def run(commands: typer.Typer) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if error.errno not in CANNOT_WRITE and not isinstance(error, shutil.Error):
             raise
         place = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror}{place}: free that place, or write to another (see --help)", file=sys.stderr)
+        reason = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror  # a folder was copied
+        print(f"error: {reason}{place}: free that place, or write to another (see --help)", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,20 @@ def test_a_full_disk_is_one_line_and_the_earlier_run_stays(tmp_path, monkeypatch
         run.run_lesson(path, tmp_path / "course" / path.name, {}, progress=False)
     assert (tmp_path / "course" / path.name).read_bytes() == earlier
     assert [left.name for left in (tmp_path / "course").iterdir()] == [path.name]
+
+
+def test_a_disk_that_is_full_while_a_folder_is_copied_is_one_line(tmp_path, capsys, monkeypatch):
+    def full(source, target, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    (tmp_path / "old").mkdir()
+    for name in ("one", "other"):
+        (tmp_path / "old" / name).touch()
+    with pytest.raises(SystemExit, match="2"):
+        commands.run(lambda: shutil.copytree(tmp_path / "old", tmp_path / "new", copy_function=full))
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: [Errno 28] No space left on device: ") and len(shown.splitlines()) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
