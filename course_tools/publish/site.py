@@ -51,7 +51,7 @@ WORDS = {
     "en": {"minutes": "min to run", "lesson": "Lesson {}"},
     "zh_CN": {"minutes": "分钟运行", "lesson": "第 {} 课"},
 }
-INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/jupyterhub/README")
+INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/reliability", "docs/jupyterhub/README")
 # GitHub's pages need a file of this name, or leave out folders that begin with _; its words tell a site of ours
 MARK, MARKED = ".nojekyll", "The course's site. `python -m course_tools site` replaces this folder as a whole.\n"
 # Colab has TensorFlow for a GPU and JAX, which get the versions of these sets

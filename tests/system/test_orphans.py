@@ -144,8 +144,9 @@ def test_no_process_is_left_when_a_command_is_ended(tmp_path, silence, name, num
         time.sleep(1.5 if name in ("course", "store", "lab") else 0.2)
         command.send_signal(number)
         command.wait(PATIENCE)
-        text = (tmp_path / "said").read_text("utf-8")
-        assert number == signal.SIGINT or "Traceback" not in text.rpartition("IPKernelApp")[2] or name == "lab", text
+        if number == signal.SIGTERM:  # JupyterLab, which has taken the command's place, may die of it as it starts
+            told = (tmp_path / "said").read_text("utf-8")
+            assert command.returncode in (2, 143) or name == "lab", told
         assert wait_until(lambda: not with_token(token)), [one.cmdline() for one in with_token(token)]
     finally:
         for process in with_token(token):
