@@ -155,11 +155,12 @@ def full(lesson: Annotated[list[str], typer.Argument(help="Lessons, such as 04."
 @app.command()
 def readme() -> None:
     """For authors: write the measured tables of README and of the pages anew, from what runs measured."""
-    from course_tools.author import instructors
+    from course_tools.author import instructors, reliability
     from course_tools.author.readme import write_readme
 
     write_readme()
     instructors.write()
+    reliability.write()
 
 
 def main() -> None:

@@ -5,11 +5,15 @@ import errno
 import io
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 
 from recsys_helpers.errors import CourseError, did_you_mean
@@ -59,7 +63,11 @@ def lab(
     start = (folder or ROOT).resolve()
     if not start.is_dir():
         raise CourseError(f"there is no folder {start}; for the Chinese notebooks: make lab-zh")
-    raise SystemExit(subprocess.call([sys.executable, "-m", "jupyterlab", "--notebook-dir", str(start)], cwd=start))
+    command = [sys.executable, "-m", "jupyterlab", "--notebook-dir", str(start)]
+    if os.name == "nt":
+        raise SystemExit(subprocess.call(command, cwd=start))
+    os.chdir(start)
+    os.execv(sys.executable, command)  # in our place, so that who ends us ends it, and it ends its kernels
 
 
 @app.command()
@@ -186,6 +194,33 @@ def _parameters(pairs: list[str]) -> dict:
     return parameters
 
 
+@contextmanager
+def _orderly():
+    """In this block a signal ends the process in order, also that its terminal was closed.
+
+    First all blocks tidy up, as after an error; then those processes end that the command has started and not ended.
+    """
+    started: list[psutil.Process] = []
+
+    def end(number: int, frame) -> None:
+        started.extend(psutil.Process().children(recursive=True))
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}  # as nohup asks
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for process in started:
+            with suppress(psutil.Error):  # it has ended
+                process.terminate()
+
+
 def run(commands: typer.Typer) -> None:
     """Run the command that was typed.
 
@@ -198,15 +233,17 @@ def run(commands: typer.Typer) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=NEAREST)
     try:
-        commands()
+        with _orderly():
+            commands()
     except CourseError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if error.errno not in CANNOT_WRITE and not isinstance(error, shutil.Error):
             raise
         place = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror}{place}: free that place, or write to another (see --help)", file=sys.stderr)
+        reason = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror  # a folder was copied
+        print(f"error: {reason}{place}: free that place, or write to another (see --help)", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -116,12 +116,17 @@ def _link(scratch: Path, name: Path) -> None:
 def _beside(path: Path) -> Path:
     """A new name beside `path`, whose folder is made; what killed processes left there under such names is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    return path.with_name(f".{path.name}~{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left beside `path`."""
     for left in path.parent.glob(".*.part"):
         name = SCRATCH.fullmatch(left.name)
         if name and is_abandoned(left, *name.groups()):
             with suppress(OSError):  # another process was first, or has the right that this one has not
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.with_name(f".{path.name}~{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def is_abandoned(left: Path, host: str, pid: str) -> bool:
@@ -161,9 +166,13 @@ def replace_folder(made: Path, path: Path) -> None:
     Raises:
         OSError: the folder of `path` cannot be written.
     """
-    if not path.exists():
-        os.rename(made, path)
-    elif not _exchange(made, path):
+    try:
+        os.rename(made, path)  # onto nothing, or onto an empty folder
+        return
+    except OSError:
+        if not path.exists():
+            raise
+    if not _exchange(made, path):
         aside = made.with_name(f"{made.name}-old")
         os.rename(path, aside)
         os.rename(made, path)

@@ -14,8 +14,15 @@ MEASURED = ROOT / "docs" / "measured"  # figures, written by runs
 
 
 def home() -> Path:
-    """The cache folder: the environment variable RECSYS_HOME, or else the platform's own cache directory."""
-    return Path(os.environ.get("RECSYS_HOME") or platformdirs.user_cache_dir("recsys-course")).expanduser().absolute()
+    """The cache folder: the environment variable RECSYS_HOME, or else the platform's own cache directory.
+
+    Raises CourseError where there is neither.
+    """
+    try:
+        folder = Path(os.environ.get("RECSYS_HOME") or platformdirs.user_cache_dir("recsys-course")).expanduser()
+    except RuntimeError as error:
+        raise CourseError("this user has no home folder: set RECSYS_HOME to a folder that you may write to") from error
+    return folder.absolute()
 
 
 def datasets_dir() -> Path:

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from course_tools.author.readme import write_region
+from course_tools.author.readme import write_regions
 from recsys_helpers.checks import EXERCISES, Wrong, check
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
@@ -88,6 +88,5 @@ def mutants() -> str:
 
 def write(docs: Path = DOCS) -> None:
     """Write both pages anew; of instructors.md only what lies between its marks."""
-    for region in (minutes, mutants):
-        write_region(docs / "instructors.md", region.__name__, region())
+    write_regions(docs / "instructors.md", minutes, mutants)
     write_text(docs / "mistakes.md", mistakes())

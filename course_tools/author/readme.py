@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from course_tools.author import store
@@ -158,19 +159,34 @@ def pictures() -> dict[str, bytes]:
 
 def write_readme(readme: Path = ROOT / "README.md") -> None:
     """Put what was measured into README.md and docs/results.md, between their marks, and the pictures into docs/."""
-    for region in (setup, course_map, six_rows):
-        write_region(readme, region.__name__, region())
-    write_region(readme.parent / "docs" / "results.md", results_page.__name__, results_page())
-    write_region(readme.parent / "docs" / "your-own-data.md", known_layouts.__name__, known_layouts())
+    docs = readme.parent / "docs"
+    write_regions(readme, setup, course_map, six_rows)
+    write_regions(docs / "results.md", results_page)
+    write_regions(docs / "your-own-data.md", known_layouts)
     for name, picture in pictures().items():
-        write_bytes(readme.parent / "docs" / name, picture)
+        write_bytes(docs / name, picture)
+
+
+def write_regions(page: Path, *regions: Callable[[], str]) -> None:
+    """Put what these functions return between the marks of their names in a Markdown page, all at once.
+
+    Raises CourseError if each mark is not there once.
+    """
+    text = page.read_text(encoding="utf-8")
+    for region in regions:
+        text = with_region(text, region.__name__, region(), page)
+    write_text(page, text)
 
 
 def write_region(page: Path, region: str, content: str) -> None:
     """Put this between the two marks of a region of a Markdown page; CourseError if each is not there once."""
+    write_text(page, with_region(page.read_text(encoding="utf-8"), region, content, page))
+
+
+def with_region(text: str, region: str, content: str, page: Path) -> str:
+    """The text of a page with this between the two marks of a region; CourseError if each is not there once."""
     begin, end = f"<!-- {region}: begin -->", f"<!-- {region}: end -->"
-    text = page.read_text(encoding="utf-8")
     if text.count(begin) != 1 or text.count(end) != 1:
         raise CourseError(f"{page} has lost the marks {begin} and {end}; put them back around the {region} part")
     head, rest = text.split(begin)
-    write_text(page, f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}")
+    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"

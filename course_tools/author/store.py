@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from recsys_helpers.course import notebooks
 from recsys_helpers.course.reset import release
@@ -44,6 +44,8 @@ def store(path: Path) -> float:
         client.execute(env=os.environ | {"RECSYS_PROGRESS": "off"})  # an author's own progress is no part of a lesson
     except CellExecutionError as error:
         raise CourseError(f"{path.name} was not stored, a cell failed:\n{error}") from error
+    except (DeadKernelError, AssertionError) as error:  # nbclient's own, when it is told to end
+        raise CourseError(f"{path.name} was not stored: its kernel has ended") from error
     seconds = time.perf_counter() - start
     if path.parent.name == "notebooks":
         known = before["seconds"] if before.get("code") == code else math.inf

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from recsys_helpers.checks.catalogue import LANGUAGE
 from recsys_helpers.course import chinese, notebooks, run
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import read_results
+from recsys_helpers.files import replace_folder, scratch_folder
 from recsys_helpers.paths import ROOT
 
 DOCS, TEMPLATES = ROOT / "docs", Path(__file__).parent / "templates"
@@ -51,7 +51,7 @@ WORDS = {
     "en": {"minutes": "min to run", "lesson": "Lesson {}"},
     "zh_CN": {"minutes": "分钟运行", "lesson": "第 {} 课"},
 }
-INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/jupyterhub/README")
+INSTRUCTORS = ("docs/instructors", "docs/mistakes", "docs/performance", "docs/reliability", "docs/jupyterhub/README")
 # GitHub's pages need a file of this name, or leave out folders that begin with _; its words tell a site of ours
 MARK, MARKED = ".nojekyll", "The course's site. `python -m course_tools site` replaces this folder as a whole.\n"
 # Colab has TensorFlow for a GPU and JAX, which get the versions of these sets
@@ -80,11 +80,9 @@ def make(out: Path, repository: str | None = None, hub: str | None = None, branc
     repository = repository or _origin()
     if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):
         raise CourseError(f"repository {repository!r}: it has to look like https://github.com/owner/name")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     environment = os.environ | {"COURSE_BRANCH": branch}
     environment |= {"COURSE_REPOSITORY": repository or "", "COURSE_HUB": (hub or "").rstrip("/")}
-    try:
+    with scratch_folder(out) as scratch:
         _call_sphinx(scratch, environment)
         site = scratch / "site"
         site.mkdir()
@@ -94,11 +92,7 @@ def make(out: Path, repository: str | None = None, hub: str | None = None, branc
                 _write_colab(scratch / folder / "source", site / folder / "colab", repository)
         (site / MARK).write_text(MARKED, "utf-8")
         shutil.copy(TEMPLATES / "front.html", site / "index.html")
-        if out.exists():
-            os.replace(out, scratch / "old")
-        os.replace(site, out)
-    finally:
-        shutil.rmtree(scratch)
+        replace_folder(site, out)
     return out / "index.html"
 
 

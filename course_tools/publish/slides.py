@@ -20,7 +20,7 @@ from course_tools.publish.mathml import CSS as MATH_CSS
 from course_tools.publish.mathml import copy_letters, mathml
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
-from recsys_helpers.files import write_text
+from recsys_helpers.files import replace_folder, scratch_folder, write_text
 from recsys_helpers.paths import ROOT, package_folder
 
 WORDS = 45  # of a paragraph, at most, unless its first sentence is longer
@@ -46,22 +46,27 @@ class Slide:
 def make(names: list[str] | None = None, out: Path | None = None) -> list[Path]:
     """Write a deck for each lesson in `names` (all by default), and index.html, which lists every deck in the folder.
 
+    The new folder, with what else was in the old one, takes its place at once.
+
     Args:
         names: beginnings of lesson names, such as ["01", "04"].
         out: a folder, build/slides by default; opened from disk, it needs nothing outside itself.
 
     Returns the decks written. Raises CourseError: no such lesson, a lesson without outputs, reveal.js not installed.
     """
-    out = out or ROOT / "build" / "slides"
+    out = (out or ROOT / "build" / "slides").resolve()
     paths = [notebooks.find_lesson(name) for name in names] if names else notebooks.lessons()
-    _copy_parts(out / "reveal")
-    decks = []
-    for path in paths:
-        deck = out / f"{path.stem}.html"
-        write_text(deck, render(notebooks.read(path)))
-        decks.append(deck)
-    write_text(out / "index.html", _index(out))
-    return decks
+    with scratch_folder(out) as scratch:
+        made = scratch / out.name
+        if out.exists():
+            shutil.copytree(out, made)
+        _copy_parts(made / "reveal")
+        decks = [f"{path.stem}.html" for path in paths]
+        for path, deck in zip(paths, decks, strict=True):
+            write_text(made / deck, render(notebooks.read(path)))
+        write_text(made / "index.html", _index(made))
+        replace_folder(made, out)
+    return [out / deck for deck in decks]
 
 
 def render(lesson: NotebookNode) -> str:

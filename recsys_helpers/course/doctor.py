@@ -108,7 +108,7 @@ def _differs(package: Requirement) -> str:
 
 def check_keras() -> list[Check]:
     """Import Keras in a process of its own, so that not even a crash of the backend ends the doctor."""
-    settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    settings = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"), "keras.json")
     fix = f"unset KERAS_BACKEND TF_USE_LEGACY_KERAS; rm -f '{settings}'; {sets.install()}"
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
@@ -273,8 +273,9 @@ def matrix_rate(size: int = 1024) -> float:
 
 def _anonymous(text: str) -> str:
     """Text without the home folder, and without user and host name as parts of a path."""
-    text = text.replace(str(Path.home()), "~")
+    folder = os.path.expanduser("~")  # which a user need not have
+    text = text.replace(folder, "~")
     users = {os.environ.get(key) for key in ("USER", "LOGNAME", "USERNAME")}
-    for name in {*users, Path.home().name, socket.gethostname()} - {None, ""}:
+    for name in {*users, Path(folder).name, socket.gethostname()} - {None, ""}:
         text = re.sub(rf"(?<=[/\\-]){re.escape(name)}\b", "...", text)
     return text

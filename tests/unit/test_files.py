@@ -115,6 +115,33 @@ def test_what_was_killed_over_one_file_goes_when_its_neighbour_is_written(path, 
     assert names(path.parent) == sorted(["kept.json", *strange])
 
 
+@pytest.mark.parametrize("days", [-400, 0, 0.9], ids=["clock set back since", "just now", "today"])
+def test_what_a_dead_process_left_goes_and_a_living_one_keeps_its_own(path, days):
+    with start("import os; print(os.getpid())") as ended:
+        dead = ended.communicate()[0].strip()
+    left = [path.with_name(f".kept.json~{socket.gethostname()}-{pid}-0123abcd.part") for pid in (dead, os.getppid())]
+    for rest in left:
+        rest.touch()
+        os.utime(rest, (time.time() - days * files.DAY,) * 2)
+    files.write_bytes(path, NEW)
+    assert names(path.parent) == [left[1].name, "kept.json"]
+
+
+def test_under_a_process_id_that_was_given_again_it_goes_after_a_day(path):
+    left = path.with_name(f".kept.json~{socket.gethostname()}-{os.getppid()}-0123abcd.part")
+    left.touch()
+    os.utime(left, (time.time() - 2 * files.DAY,) * 2)
+    files.write_bytes(path, NEW)
+    assert path.read_bytes() == NEW and names(path.parent) == ["kept.json"]
+
+
+def test_a_folder_that_another_process_has_just_put_there_is_replaced_too(tmp_path):
+    for name in ("one", "other"):
+        files.write_text(tmp_path / name / "page", name)
+        files.replace_folder(tmp_path / name, tmp_path / "site")
+    assert (tmp_path / "site" / "page").read_text() == "other" and (tmp_path / "other" / "page").read_text() == "one"
+
+
 def test_a_scratch_folder_goes_in_any_case(path):
     for error in (KeyboardInterrupt, OSError):
         with pytest.raises(error), files.scratch_folder(path) as folder:
