@@ -8,6 +8,7 @@ CORRECT, WRONG, CRASHED = "correct", "wrong", "crashed"
 NOT_ATTEMPTED, NOT_REACHED, BY_PERSON = "not attempted", "not reached", "to be given by a person"
 VERDICTS = {CORRECT: "✓", WRONG: "✗", CRASHED: "!", NOT_ATTEMPTED: "○", NOT_REACHED: "…", BY_PERSON: "☞"}
 LOOK = "a person should look: "
+OPEN_FILES = 256  # of one process
 
 
 @dataclass(frozen=True)
