@@ -143,8 +143,8 @@ class Kept:
         self.path, self.lock, self.found = out.with_name(f".{out.name}.graded"), threading.Lock(), {}
         programs = [*sorted((ROOT / "course_tools" / "grading").glob("*.py")), *sorted(sandbox.CHECKS.glob("*.py"))]
         self.start = hashlib.sha256(repr(limits).encode() + b"".join(map(Path.read_bytes, programs)))
-        lines = self.path.read_bytes().splitlines() if self.path.is_file() else []
-        for line in lines:
+        lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
+        for line in filter(None, lines):
             try:
                 entry = json.loads(line)
                 self.found[entry["key"]] = entry["judged"], entry["ended"]
@@ -161,7 +161,7 @@ class Kept:
         with self.lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                file.write(f"{line}\n".encode())
+                file.write(f"\n{line}\n".encode())  # the line before may be torn
                 file.flush()
                 os.fsync(file.fileno())
             self.found[key] = judged, ended

@@ -221,7 +221,7 @@ def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Li
                     judge.stdin.flush()
         if now - (gone or start) > (AFTER if gone or not student else limits.notebook + AFTER):
             return "reading and judging it took too long"
-        if _use(judge.pid, JUDGE.memory)[0] > JUDGE.memory:
+        if _passed(judge, JUDGE, 0):
             return "reading and judging it took too much memory"
         time.sleep(EVERY)
     if ending.is_set():  # what ended then need not be the submission's fault
@@ -229,30 +229,29 @@ def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Li
     return ""
 
 
-def _passed(student: subprocess.Popen, limits: Limits, seconds: float) -> str:
-    """Which limit the student's side has passed, or ""."""
-    memory, processes = _use(student.pid, limits.memory)
-    if processes > limits.processes:
+def _passed(side: subprocess.Popen, limits: Limits, seconds: float) -> str:
+    """Which limit a side has passed, or ""."""
+    try:
+        below = [child.pid for child in psutil.Process(side.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return ""
+    if len(below) > limits.processes:  # at once: while their memory is added up they would become many more
         return f"started more than {limits.processes} processes"
-    if memory > limits.memory:
+    if _held_by_all(below, limits.memory) > limits.memory:
         return f"used more than {limits.memory / 2**30:.2g} GiB of memory"
     return f"the notebook ran longer than {limits.notebook} seconds" if seconds > limits.notebook else ""
 
 
-def _use(pid: int, enough: int) -> tuple[int, int]:
-    """Bytes of memory and number of the processes below `pid`.
+def _held_by_all(pids: list[int], enough: int) -> int:
+    """Bytes of memory of a sandbox with these processes.
 
     Resident bytes count shared pages for each process. The exact share is slow to read, so only above `enough` bytes.
     """
-    try:
-        children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0, 0
     for exact in (False, True):
-        memory = sum(_held(child, exact) for child in children) + sum(map(_files_in_memory, children[:1]))
+        memory = sum(_held(pid, exact) for pid in pids) + sum(map(_files_in_memory, pids[:1]))
         if memory <= enough:
             break
-    return memory, len(children)
+    return memory
 
 
 def _held(pid: int, exact: bool) -> int:

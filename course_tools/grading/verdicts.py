@@ -21,7 +21,7 @@ class Limits:
     cell: int = 60
     notebook: int = 1200
     memory: int = 4 * 2**30
-    processes: int = 256
+    processes: int = 64
     file: int = 64 * 2**20
     folder: int = 256 * 2**20
     output: int = 2**20
