@@ -69,7 +69,7 @@ class CellRun:
 class Student:
     """The other end, asked over a socket; once it is gone or out of step, nothing more is asked."""
 
-    def __init__(self, end: socket, limits: Limits, why_gone: Callable[[], str] = str) -> None:
+    def __init__(self, end: socket, limits: Limits, why_gone: Callable[[float], str] = lambda wait: "") -> None:
         self.link, self.ended, self.why_gone, self.patience = Link(end), "", why_gone, limits.cell + GRACE
         self.link.send(asdict(limits))
 
@@ -79,7 +79,7 @@ class Student:
             self.link.send(question)
             return self.link.receive()
         except (EOFError, OSError):
-            self.ended = self.why_gone() or "dead"
+            self.ended = self.why_gone(REASON) or "dead"
         except Broken:
             self.ended = "the student's process sent what is no answer"
         raise Stopped(self.ended)
@@ -132,7 +132,7 @@ class Student:
         """
 
         def stop(*_) -> None:
-            self.ended = "stuck"
+            self.ended = self.ended or self.why_gone(0) or "stuck"
             raise Stopped(self.ended)
 
         signal.signal(signal.SIGALRM, stop)
@@ -232,9 +232,9 @@ def _text(message: dict, name: str) -> str:
     return text[:LONGEST] if isinstance(text, str) else ""
 
 
-def _reason() -> str:
-    """What the grader says why the other end is gone: a line, empty if it ended by itself."""
-    ready, _, _ = select.select([sys.stdin], [], [], REASON)
+def _reason(wait: float) -> str:
+    """What the grader says why the other end is gone: a line, empty if it ended by itself, or is there."""
+    ready, _, _ = select.select([sys.stdin], [], [], wait)
     return sys.stdin.readline().strip() if ready else ""
 
 

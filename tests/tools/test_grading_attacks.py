@@ -26,7 +26,7 @@ from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT
 
 bubblewrap = needs.program("bwrap", "apt install bubblewrap")
-TIGHT = Limits(cell=20, notebook=60, memory=2**29, processes=64)
+TIGHT = Limits(cell=15, notebook=60, memory=2**29, processes=64)
 SECRET = "s3cret"  # in the environment of the grader; written apart in what searches for it
 
 CALLS = """memfd_create=319 memfd_secret=447 shmget=29 semget=64 msgget=68 mq_open=240 vmsplice=278 unshare=272
@@ -99,17 +99,24 @@ for _ in range(20):
 time.sleep(15)"""
 HIDDEN = "import ctypes\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"  # what /proc tells of it is open to root alone
 BOMB = """import os, time
-for _ in range(10): os.fork()
-time.sleep(30)"""  # a thousand, and no more if nobody stops it
+for _ in range(8): os.fork()
+time.sleep(30)"""  # 256, and no more if nobody stops it
 
 # All answers stand as released; what comes before the first check tries to get points nevertheless.
 GRASP = """import contextlib, gc, json, os, signal, sys, threading, time
 link = next(one for one in gc.get_objects() if type(one).__name__ == "Link")
 runner = next(one for one in gc.get_objects() if type(one).__name__ == "Runner")
 names = "softmax_over_keys attend history_mask predictions transformer_block split_heads merge_heads".split()
-def serve_with(reply):
-    type(runner).serve = lambda self, names, lendable: reply(names, self.link)
 """
+PRINTED = f"""import recsys_helpers, recsys_helpers.checks.core as core
+told = {{"exercises": {{name: {{"verdict": "correct"}} for name in {NAMES!r}}}, "notes": []}}
+print(core.TICK, "01.1 correct: yes")
+for number in set(range(3)):
+    with contextlib.suppress(OSError): os.write(number, json.dumps(told).encode() + b"\\n")
+core.Attempt.__call__ = lambda *a: True
+core.same = core.compare = core.quiz = lambda *a, **k: True
+sys.meta_path.insert(0, core)
+recsys_helpers.__path__.insert(0, "/tmp/work")"""
 DECEITS = {
     "numpy and names": """import numpy as np
 vars(np)["allclose"] = np.__dict__["array_equal"] = np.isclose = lambda *a, **k: True
@@ -123,27 +130,19 @@ class Chameleon(float):
         type(self).looks += 1
         return np.ndarray if name == "__class__" and self.looks % 2 else float.__getattribute__(self, name)
     def __call__(self, *a): return self
-globals().update({name: Chameleon("nan") for name in names})""",
+globals().update({name: Chameleon("nan") for name in names})
+""" + PRINTED,
     "exceptions without a name": """class Nameless(BaseException): pass
 Nameless.__name__ = Nameless.__qualname__ = ""
 def nothing(*a): raise Nameless("")
 globals().update({name: nothing for name in names})""",
-    "printed": f"""import recsys_helpers, recsys_helpers.checks.core as core
-told = {{"exercises": {{name: {{"verdict": "correct"}} for name in {NAMES!r}}}, "notes": []}}
-print(core.TICK, "01.1 correct: yes")
-for number in set(range(3)):
-    with contextlib.suppress(OSError): os.write(number, json.dumps(told).encode() + b"\\n")
-core.Attempt.__call__ = lambda *a: True
-core.same = core.compare = core.quiz = lambda *a, **k: True
-sys.meta_path.insert(0, core)
-recsys_helpers.__path__.insert(0, "/tmp/work")""",
-    "answers ahead": """serve_with(lambda names, link: [
-    link.send({"answers": [], "own": [], "value": True, "ename": "", "stopped": ""}) for _ in range(20)])""",
-    "forged": """serve_with(lambda names, link: [
-    link.send({"answers": [{"callable": True}] * len(names), "own": ["softmax_over_keys"]}),
-    *(link.send({"verdict": "correct", "value": {"other": "correct"}}) for _ in range(9))])""",
-    "deep": """serve_with(lambda names, link: (
-    link.file.write(b'{"missing": ' + b"[" * 900 + b"]" * 900 + b"}\\n"), link.file.flush()))""",
+    "replies": """replies = iter([
+    [b'{"missing": ' + b"[" * 900 + b"]" * 900 + b"}"],
+    [b'{"answers": [{"callable": true}], "own": ["softmax_over_keys"]}'] + 9 * [b'{"verdict": "correct", "value": 1}']])
+def serve(self, names, lendable):
+    self.link.file.write(b"".join(line + b"\\n" for line in next(replies)))
+    self.link.file.flush()
+type(runner).serve = serve""",
     "forks and threads": """number = next(int(n) for n in os.listdir("/proc/self/fd") if int(n) > 2 and
               os.path.exists(f"/proc/self/fd/{n}") is False and os.readlink(f"/proc/self/fd/{n}").startswith("socket"))
 def flood():
@@ -193,7 +192,7 @@ def test_a_class_of_attackers(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("THE_GRADERS_OWN", SECRET)
     monkeypatch.setattr(grade, "LOOKED_INTO", 1)
     collected = tmp_path / "submissions"
-    hand_in(collected / "looks", exercise({"01.5": says(DOORS), "01.6": says(SEARCH, "split_heads")}))
+    hand_in(collected / "looks", exercise({"01.3": says(SEARCH, "history_mask"), "01.5": says(DOORS)}))
     for name, (source, _) in STOPPED.items():
         hand_in(collected / name, exercise({"01.5": source}))
     for name, source in DECEITS.items():
@@ -216,7 +215,7 @@ def test_a_class_of_attackers(tmp_path, monkeypatch, capsys):
     rows = {row["student"]: row for row in table(tmp_path / "out" / "points.csv")}
     exercises = table(tmp_path / "out" / "points_by_exercise.csv")
     told = {row["exercise"]: row["message"] for row in exercises if row["student"] == "looks"}
-    assert "found []" in told["01.5"] and "found []" in told["01.6"]
+    assert "found []" in told["01.3"] and "found []" in told["01.5"]
     assert {name: rows[name]["points"] for name in DECEITS} == dict.fromkeys(DECEITS, "0")
     notes = {name: rows[name]["notes"] for name in STOPPED}
     assert not [name for name, (_, phrase) in STOPPED.items() if phrase not in notes[name]], notes
@@ -390,7 +389,7 @@ import sys
 from pathlib import Path
 from course_tools.grading import grade
 from course_tools.grading.verdicts import Limits
-grade.grade(Path(sys.argv[1]), Path(sys.argv[2]), Limits(cell=20, notebook=60, memory=2**29, processes=64))
+grade.grade(Path(sys.argv[1]), Path(sys.argv[2]), Limits(cell=15, notebook=60, memory=2**29, processes=64))
 """
 
 
