@@ -44,7 +44,7 @@ FAILURES = {failure.__name__: failure for failure in (NotAttempted, Wrong, Crash
 VERDICTS = {NotAttempted: NOT_ATTEMPTED, Wrong: WRONG, Crashed: CRASHED}
 STOPPED = {
     "time": "endless loop, or too long",
-    "stuck": "endless loop that would not be interrupted, or values that take too long to judge",
+    "stuck": "endless loop, or values too slow to judge, that would not be interrupted",
     "output": "prints without end",
     "dead": "the kernel ended",
 }  # else it says itself why the sandbox was ended
