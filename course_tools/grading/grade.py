@@ -41,6 +41,7 @@ from recsys_helpers.paths import ROOT
 
 WORKERS = 2  # notebooks at a time; each may take the sandbox's memory
 LONGEST = 4000  # characters of a message
+LOOKED_INTO = 20  # notebooks of one student with other names than the given ones
 NO_VERDICT = "the check ended without a verdict"
 NOT_TAKEN = {".DS_Store", ".git", ".ipynb_checkpoints"}
 
@@ -64,13 +65,25 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
     given = released()
     _require_folders(submissions, out)
     sandbox.require()
-    students = collect(submissions, given)
-    if not students:
-        raise CourseError(f"{submissions} has no folder of a student; it should hold one folder for each")
-
     kept = Kept(out, limits)
     if kept.found:
         print(f"{len(kept.found)} notebooks were graded before grading was stopped; they are not run again")
+    try:
+        students = collect(submissions, given)
+        if not students:
+            raise CourseError(f"{submissions} has no folder of a student; it should hold one folder for each")
+        _grade_all(students, given, limits, kept)
+        page = write(students, out)
+    except KeyboardInterrupt:
+        raise CourseError(
+            f"stopped: {len(kept.found)} notebooks are graded and kept; the same command goes on from there"
+        ) from None
+    kept.forget()
+    return page
+
+
+def _grade_all(students: list[Student], given: dict[str, list[dict]], limits: Limits, kept: "Kept") -> None:
+    """Give each student what came of each notebook that anybody has handed in."""
     ending = threading.Event()
     pool, jobs = ThreadPoolExecutor(WORKERS), {}
     try:
@@ -79,11 +92,6 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
                 jobs[pool.submit(_grade_or_recall, path, name, given[name], limits, kept, ending)] = student
         for job in track(as_completed(jobs), "grading", len(jobs)):
             jobs[job].graded.append(job.result())
-    except KeyboardInterrupt:
-        done = sum(len(student.graded) for student in students)
-        raise CourseError(
-            f"stopped: {done} of {len(jobs)} notebooks are graded and kept; the same command goes on from there"
-        ) from None
     finally:
         ending.set()
         pool.shutdown(cancel_futures=True)
@@ -92,9 +100,6 @@ def grade(submissions: Path, out: Path, limits: Limits | None = None) -> Path:
         absent = [name for name in everyone if name not in student.handed_in]
         student.graded += [_nothing(name, given[name], NOT_ATTEMPTED, "not handed in") for name in absent]
         student.graded = sorted((_with_notes(one, student.notes) for one in student.graded), key=lambda one: one.name)
-    page = write(students, out)
-    kept.forget()
-    return page
 
 
 def released() -> dict[str, list[dict]]:
@@ -138,8 +143,8 @@ class Kept:
         self.path, self.lock, self.found = out.with_name(f".{out.name}.graded"), threading.Lock(), {}
         programs = [*sorted((ROOT / "course_tools" / "grading").glob("*.py")), *sorted(sandbox.CHECKS.glob("*.py"))]
         self.start = hashlib.sha256(repr(limits).encode() + b"".join(map(Path.read_bytes, programs)))
-        lines = self.path.read_bytes().splitlines() if self.path.is_file() else []
-        for line in lines:
+        lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
+        for line in filter(None, lines):
             try:
                 entry = json.loads(line)
                 self.found[entry["key"]] = entry["judged"], entry["ended"]
@@ -156,7 +161,7 @@ class Kept:
         with self.lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                file.write(f"{line}\n".encode())
+                file.write(f"\n{line}\n".encode())  # the line before may be torn
                 file.flush()
                 os.fsync(file.fileno())
             self.found[key] = judged, ended
@@ -184,20 +189,7 @@ def collect(submissions: Path, released: dict) -> list[Student]:
             continue
         if "\ufffd" in student.name:
             student.note("", f"{LOOK}the folder's name has signs that cannot be seen")
-        for path in _notebooks_below(place):
-            shown = " ".join(clean(str(path.relative_to(place))).split())
-            if path.is_symlink() or not path.is_file():
-                student.note(path.stem if path.stem in released else "", f"{shown} is a link or no file; not followed")
-                continue
-            name = path.stem if path.stem in released else identify(path, released)
-            if name is None:
-                student.note("", f"{shown} is no notebook of this course, or cannot be read")
-            elif name in student.handed_in:
-                student.note(name, f"handed in more than once; {shown} was not graded")
-            else:
-                student.handed_in[name] = path
-                if path.stem != name:
-                    student.note(name, f"handed in as {shown}")
+        _take(student, place, released)
     if loose:
         print(f"not graded, as no student's folder: {', '.join(clean(name) for name in loose)}")
     by_look: dict[str, list[Student]] = {}
@@ -216,11 +208,55 @@ def look_of(name: str) -> str:
     return re.sub(r"[\W_]+", "", plain)
 
 
-def _notebooks_below(place: Path) -> list[Path]:
-    """All .ipynb below a student's folder; the given names first, then the highest."""
-    found = [Path(folder) / name for folder, _, names in os.walk(place) for name in names if name.endswith(".ipynb")]
-    found = [path for path in found if ".ipynb_checkpoints" not in path.parts]
-    return sorted(found, key=lambda path: (not re.match(r"\d\d_[a-z_]+$", path.stem), len(path.parts), str(path)))
+def _take(student: Student, place: Path, released: dict) -> None:
+    """Find the notebook to grade for each exercise in a student's folder, and note what else lies there."""
+    paths, closed = _notebooks_below(place)
+    for folder in closed:
+        student.note("", f"{LOOK}the folder {_below(place, folder)} cannot be read")
+    renamed = [path for path in paths if path.stem not in released]
+    left = set(renamed[LOOKED_INTO:])  # to look into one takes a sandbox
+    if left:
+        student.note("", f"{LOOK}{len(renamed)} notebooks with other names; {LOOKED_INTO} of them were looked into")
+    for path in (path for path in paths if path not in left):
+        shown, name = _below(place, path), path.stem if path.stem in released else None
+        try:
+            if path.is_symlink() or not path.is_file():
+                student.note(name or "", f"{shown} is a link or no file; not followed")
+                continue
+            name = name or identify(path, released)
+        except OSError:
+            student.note(name or "", f"{LOOK}{shown} cannot be read")
+            continue
+        if name is None:
+            student.note("", f"{shown} is no notebook of this course, or cannot be read")
+        elif name in student.handed_in:
+            student.note(name, f"handed in more than once; {shown} was not graded")
+        else:
+            student.handed_in[name] = path
+            if path.stem != name:
+                student.note(name, f"handed in as {shown}")
+
+
+def _below(place: Path, path: Path) -> str:
+    return " ".join(clean(str(path.relative_to(place))).split())
+
+
+def _notebooks_below(place: Path) -> tuple[list[Path], list[Path]]:
+    """All .ipynb below a student's folder, the given names first, then the highest; and folders that cannot be read."""
+    found, unreadable, folders = [], [], [place]
+    while folders:  # os.walk calls itself, and gives up on a very deep folder
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders += [Path(entry)] if entry.name != ".ipynb_checkpoints" else []
+                    elif entry.name.endswith(".ipynb"):
+                        found.append(Path(entry))
+        except OSError:
+            unreadable.append(folder)
+    found.sort(key=lambda path: (not re.match(r"\d\d_[a-z_]+$", path.stem), len(path.parts), str(path)))
+    return found, unreadable
 
 
 def identify(path: Path, released: dict) -> str | None:
@@ -228,7 +264,7 @@ def identify(path: Path, released: dict) -> str | None:
     if path.stat().st_size > LARGEST:
         return None
     content = base64.b64encode(path.read_bytes()).decode()
-    found, _ = sandbox.run({"identify": content, "names": sorted(released)}, Limits())
+    found, _ = sandbox.run({"submission": content, "names": sorted(released)}, Limits())
     name = (found or {}).get("name")
     return name if name in released else None
 
@@ -276,7 +312,7 @@ def grade_notebook(
     else:
         job = {"submission": base64.b64encode(content).decode(), "released": released}
         judged, ended = sandbox.run(job, limits, ending)
-        if kept:
+        if kept and judged is not None:  # what failed may do better when grading goes on
             kept.keep(key, judged, ended)
     return graded(name, released, judged, ended)
 

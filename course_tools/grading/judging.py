@@ -12,8 +12,9 @@ import io
 import json
 import pickle
 import select
+import signal
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import asdict, dataclass, replace
 from socket import socket
 from types import FunctionType
@@ -32,16 +33,18 @@ from course_tools.grading.verdicts import (
     clean,
 )
 from recsys_helpers.checks import EXERCISES, CheckFailed, Crashed, NotAttempted, Wrong, check
-from recsys_helpers.checks.core import TICK, Elsewhere
+from recsys_helpers.checks.core import TICK, Elsewhere, Exercise
 
 GRACE = 5  # seconds that an interrupted cell has to end
+JUDGED = 30  # seconds for judging an exercise, beside the student's
+LONGEST = 4000  # characters of a text
 REASON = 2  # seconds to wait for the word on why the other end is gone
 PROJECT = 10  # times as long as other cells, since a project trains models
 FAILURES = {failure.__name__: failure for failure in (NotAttempted, Wrong, Crashed)}
 VERDICTS = {NotAttempted: NOT_ATTEMPTED, Wrong: WRONG, Crashed: CRASHED}
 STOPPED = {
     "time": "endless loop, or too long",
-    "stuck": "endless loop that would not be interrupted",
+    "stuck": "endless loop, or values too slow to judge, that would not be interrupted",
     "output": "prints without end",
     "dead": "the kernel ended",
 }  # else it says itself why the sandbox was ended
@@ -66,9 +69,8 @@ class CellRun:
 class Student:
     """The other end, asked over a socket; once it is gone or out of step, nothing more is asked."""
 
-    def __init__(self, end: socket, limits: Limits, why_gone: Callable[[], str] = str) -> None:
-        end.settimeout(limits.cell + GRACE)
-        self.link, self.ended, self.why_gone = Link(end), "", why_gone
+    def __init__(self, end: socket, limits: Limits, why_gone: Callable[[float], str] = lambda wait: "") -> None:
+        self.link, self.ended, self.why_gone, self.patience = Link(end), "", why_gone, limits.cell + GRACE
         self.link.send(asdict(limits))
 
     def ask(self, question: dict) -> dict:
@@ -76,10 +78,8 @@ class Student:
         try:
             self.link.send(question)
             return self.link.receive()
-        except TimeoutError:
-            self.ended = "stuck"
         except (EOFError, OSError):
-            self.ended = self.why_gone() or "dead"
+            self.ended = self.why_gone(REASON) or "dead"
         except Broken:
             self.ended = "the student's process sent what is no answer"
         raise Stopped(self.ended)
@@ -89,37 +89,60 @@ class Student:
         if self.ended:
             return None
         try:
-            found = self.ask({"cell": source})
+            with self._within(self.patience):
+                found = self.ask({"cell": source})
         except Stopped as stopped:
             return CellRun(stopped=str(stopped))
-        return CellRun(*(str(found.get(name, "")) for name in ("ename", "evalue", "stopped")))
+        return CellRun(*(_text(found, name) for name in ("ename", "evalue", "stopped")))
 
     def judge(self, name: str) -> tuple[str, str] | CellRun | None:
         """Verdict and message of an exercise; a CellRun if the answers are not there or had to be stopped."""
         if self.ended:
             return None
-        task = EXERCISES[name]
         try:
-            found = self.ask({"names": task.answers, "lendable": list(task.builds_on)})
-            if "missing" in found:
-                return CellRun("NameError", f"name {str(found['missing'])!r} is not defined")
-            answers = self._answers(task, found)
-            try:
-                with contextlib.redirect_stdout(io.StringIO()) as printed:
-                    check(name, *answers)
-            finally:
-                self.link.send({"done": True})
+            with self._within(self.patience + JUDGED):
+                return self._judged(name, EXERCISES[name])
         except CheckFailed as failure:
             return VERDICTS[type(failure)], str(failure)
         except Stopped as stopped:
             return CellRun(stopped=str(stopped))
-        except (Broken, OSError, LookupError, TypeError):
+        except Exception:  # it sent what has another form; that costs nobody but the sender
             self.ended = self.ended or "the student's process sent what is no answer"
             return CellRun(stopped=self.ended)
+
+    def _judged(self, name: str, task: Exercise) -> tuple[str, str] | CellRun:
+        found = self.ask({"names": task.answers, "lendable": list(task.builds_on)})
+        if "missing" in found:
+            return CellRun("NameError", f"name {_text(found, 'missing')!r} is not defined")
+        answers = self._answers(task, found)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                check(name, *answers)
+        finally:
+            self.link.send({"done": True})
         spoken = [line for line in printed.getvalue().splitlines() if line.startswith(TICK)]
         return CORRECT, spoken[-1].removeprefix(f"{TICK} ")
 
-    def _answers(self, task, found: dict) -> list:
+    @contextlib.contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Stop the block after so many seconds, and again until it gives up; nothing is asked any more then.
+
+        The time is that of the whole question: one who sends a byte now and then, or values that take long to read or
+        to compare, does not get more.
+        """
+
+        def stop(*_) -> None:
+            self.ended = self.ended or self.why_gone(0) or "stuck"
+            raise Stopped(self.ended)
+
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _answers(self, task: Exercise, found: dict) -> list:
         scope = Scope(self, [name for name in found["own"] if name in task.builds_on])
         return [
             Function(self, name, scope) if given.get("callable") else self.value(given)
@@ -129,10 +152,10 @@ class Student:
     def value(self, reply: dict) -> Any:
         """What the student's code gave; what it failed with is raised."""
         if "stopped" in reply:
-            raise Stopped(str(reply["stopped"]))
+            raise Stopped(_text(reply, "stopped"))
         if "failed" in reply:
             cause = builtin_error(reply.get("because", ()))
-            raise FAILURES.get(str(reply["failed"]), Wrong)(str(reply.get("text", ""))) from cause()
+            raise FAILURES.get(_text(reply, "failed"), Wrong)(_text(reply, "text")) from cause.__new__(cause)
         return unpacked(reply["value"])
 
 
@@ -203,16 +226,21 @@ class Pickler(pickle.Pickler):
         return len(self.kept) - 1, value.__name__
 
 
-def _reason() -> str:
-    """What the grader says why the other end is gone: a line, empty if it ended by itself."""
-    ready, _, _ = select.select([sys.stdin], [], [], REASON)
+def _text(message: dict, name: str) -> str:
+    """A text of a message, of a length that can be told; "" if there is none."""
+    text = message.get(name)
+    return text[:LONGEST] if isinstance(text, str) else ""
+
+
+def _reason(wait: float) -> str:
+    """What the grader says why the other end is gone: a line, empty if it ended by itself, or is there."""
+    ready, _, _ = select.select([sys.stdin], [], [], wait)
     return sys.stdin.readline().strip() if ready else ""
 
 
-def graded(job: dict, student: socket) -> dict:
+def graded(submitted: list[dict], job: dict, student: socket) -> dict:
     """Run one submission and judge each of its exercises; returns verdicts, messages, code and notes."""
     released = job["released"]
-    submitted = load(base64.b64decode(job["submission"]))
     limits = Limits(**job["limits"])
     if any(cell["task"] for cell in released):
         limits = replace(limits, cell=PROJECT * limits.cell)
@@ -262,12 +290,14 @@ def main() -> None:
         job = json.load(file)
     out, sys.stdout = sys.stdout, sys.stderr
     try:
-        if "identify" in job:
-            found = {"name": identify(load(base64.b64decode(job["identify"])), job["names"])}
-        else:
-            found = graded(job, socket(fileno=int(sys.argv[2])))
-    except ValueError as error:  # of `load`: what was handed in is no notebook
+        submitted = load(base64.b64decode(job["submission"]))
+    except ValueError as error:  # it is no notebook
         found = {"unreadable": str(error)}
+    else:
+        if "names" in job:
+            found = {"name": identify(submitted, job["names"])}
+        else:
+            found = graded(submitted, job, socket(fileno=int(sys.argv[2])))
     print(json.dumps(found), file=out, flush=True)
 
 

@@ -10,7 +10,11 @@ import contextlib
 import errno
 import functools
 import json
+import mmap
+import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,12 +23,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from socket import socketpair
 from typing import IO
 
 import psutil
 
-from course_tools.grading.verdicts import Limits
+from course_tools.grading.verdicts import OPEN_FILES, Limits
 from recsys_helpers.errors import CourseError
 from recsys_helpers.paths import ROOT, home
 
@@ -35,11 +38,15 @@ SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternativ
 CHECKS = ROOT / "recsys_helpers" / "checks"
 WITHOUT_ANSWERS = ("core.py", "journal.py", "language.py", "catalogue.py")  # of the checks, what has no reference in it
 # Ways to memory that no limit counts, to other processes and to more rights; what a machine does not know is left out.
-REFUSED = """memfd_create memfd_secret shmget shmat shmctl msgget unshare setns mount umount2 pivot_root chroot
-move_mount open_tree fsopen fsmount mount_setattr ptrace process_vm_readv process_vm_writev pidfd_getfd kcmp
-add_key request_key keyctl bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
-name_to_handle_at open_by_handle_at"""
+REFUSED = """memfd_create memfd_secret shmget shmat shmctl semget msgget mq_open vmsplice unshare setns mount umount2
+pivot_root chroot move_mount open_tree fsopen fsmount mount_setattr ptrace process_vm_readv process_vm_writev
+pidfd_getfd kcmp add_key request_key keyctl bpf perf_event_open userfaultfd io_uring_setup io_uring_enter
+io_uring_register name_to_handle_at open_by_handle_at"""
 NEW_USER = 0x10000000  # the flag of clone for a user namespace
+SO_SNDBUFFORCE = 32  # Python has no name for it
+UNCOUNTED = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS  # such memory can be kept while no process shows it
+BUFFER = 2**19  # bytes that the kernel may hold for one open pipe or socket
+ENTRY = 2**10  # bytes that a file in memory takes beside its content
 
 
 class Interrupted(Exception):
@@ -62,13 +69,13 @@ def run(job: dict, limits: Limits, ending: threading.Event | None = None) -> tup
     """
     with contextlib.ExitStack() as stack:
         file = lambda: stack.enter_context(tempfile.TemporaryFile())  # noqa: E731
-        sent, back, complaints = file(), file(), file()
+        sent, back, complaints, hers = file(), file(), file(), file()  # what she writes to hers, nobody reads
         sent.write(json.dumps(job | {"limits": asdict(limits)}).encode())
         sent.seek(0)
-        ours, theirs = map(stack.enter_context, socketpair())
+        ours, theirs = map(stack.enter_context, socket.socketpair())
         student = None
         if "released" in job:
-            student = stack.enter_context(_started("student", limits, [theirs], complaints, stdin=subprocess.DEVNULL))
+            student = stack.enter_context(_started("student", limits, [theirs], hers, stdin=subprocess.DEVNULL))
         channels = {"stdin": subprocess.PIPE, "stdout": back}
         judge = stack.enter_context(_started("judging", JUDGE, [sent, ours], complaints, **channels))
         ours.close()
@@ -105,7 +112,12 @@ def _started(side: str, limits: Limits, given: list, complaints: IO, **channels)
         command = [*_bwrap(side, limits, rules), *inside]
         passed = [rules.fileno(), *numbers]
         process = subprocess.Popen(
-            command, pass_fds=passed, env={}, stderr=complaints, **{"stdout": complaints} | channels
+            command,
+            pass_fds=passed,
+            env={},
+            stderr=complaints,
+            start_new_session=True,  # or Ctrl-C would end it, too, and look like a fault of the submission
+            **{"stdout": complaints} | channels,
         )
     try:
         yield process
@@ -133,12 +145,19 @@ def _rules() -> bytes:
     except (ImportError, RuntimeError, OSError) as error:
         raise CourseError("grading needs libseccomp, which is not here: apt install libseccomp2") from error
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    refused = pyseccomp.ERRNO(errno.EPERM)
     for name in REFUSED.split():
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # this machine's library has no such call
-            rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
-    asks_for_user = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, NEW_USER, NEW_USER)
-    rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", asks_for_user)
+            rules.add_rule(refused, name)
+    rules.add_rule(refused, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, NEW_USER, NEW_USER))
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be looked at; all libraries do without
+    rules.add_rule(refused, "mmap", pyseccomp.Arg(3, pyseccomp.MASKED_EQ, UNCOUNTED, UNCOUNTED))
+    for call in ("socket", "socketpair"):  # some families reach out of a network namespace; datagrams are not counted
+        rules.add_rule(refused, call, pyseccomp.Arg(0, pyseccomp.NE, socket.AF_UNIX))
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+            rules.add_rule(refused, call, pyseccomp.Arg(1, pyseccomp.MASKED_EQ, 0xF, kind))
+    for option in (socket.SO_SNDBUF, SO_SNDBUFFORCE):
+        rules.add_rule(refused, "setsockopt", pyseccomp.Arg(2, pyseccomp.EQ, option))
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)
@@ -178,7 +197,10 @@ def _bwrap(side: str, limits: Limits, rules: IO) -> list[str]:
     }
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
-    return [*arguments, "--remount-ro", str(ROOT), "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp/work"]
+        arguments += ["--ro-bind", "/dev/null", "/dev/zero"]  # cannot be opened so; mapped, it is memory nobody counts
+    for place in (str(ROOT), "/dev", "/proc", "/"):  # /proc holds settings of the whole machine, open to root
+        arguments += ["--remount-ro", place]
+    return [*arguments, "--chdir", "/tmp/work"]
 
 
 def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Limits, ending: threading.Event) -> str:
@@ -187,9 +209,7 @@ def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Li
     Returns why he was ended, or "".
     """
     start, gone = time.monotonic(), None
-    while judge.poll() is None:
-        if ending.is_set():
-            raise Interrupted
+    while judge.poll() is None and not ending.is_set():
         now = time.monotonic()
         if student and gone is None:
             why = _passed(student, limits, now - start)
@@ -201,39 +221,67 @@ def _watch(student: subprocess.Popen | None, judge: subprocess.Popen, limits: Li
                     judge.stdin.flush()
         if now - (gone or start) > (AFTER if gone or not student else limits.notebook + AFTER):
             return "reading and judging it took too long"
-        if _use(judge.pid, JUDGE.memory)[0] > JUDGE.memory:
+        if _passed(judge, JUDGE, 0):
             return "reading and judging it took too much memory"
         time.sleep(EVERY)
+    if ending.is_set():  # what ended then need not be the submission's fault
+        raise Interrupted
     return ""
 
 
-def _passed(student: subprocess.Popen, limits: Limits, seconds: float) -> str:
-    """Which limit the student's side has passed, or ""."""
-    memory, processes = _use(student.pid, limits.memory)
-    if processes > limits.processes:
+def _passed(side: subprocess.Popen, limits: Limits, seconds: float) -> str:
+    """Which limit a side has passed, or ""."""
+    try:
+        below = [child.pid for child in psutil.Process(side.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return ""
+    if len(below) > limits.processes:  # at once: while their memory is added up they would become many more
         return f"started more than {limits.processes} processes"
-    if memory > limits.memory:
+    if _held_by_all(below, limits.memory) > limits.memory:
         return f"used more than {limits.memory / 2**30:.2g} GiB of memory"
     return f"the notebook ran longer than {limits.notebook} seconds" if seconds > limits.notebook else ""
 
 
-def _use(pid: int, enough: int) -> tuple[int, int]:
-    """Bytes of memory and number of the processes below `pid`.
+def _held_by_all(pids: list[int], enough: int) -> int:
+    """Bytes of memory of a sandbox with these processes.
 
     Resident bytes count shared pages for each process. The exact share is slow to read, so only above `enough` bytes.
     """
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return 0, 0
     for exact in (False, True):
-        memory = 0
-        for child in children:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
-                memory += child.memory_full_info().pss if exact else child.memory_info().rss
+        memory = sum(_held(pid, exact) for pid in pids) + sum(map(_files_in_memory, pids[:1]))
         if memory <= enough:
             break
-    return memory, len(children)
+    return memory
+
+
+def _held(pid: int, exact: bool) -> int:
+    """Bytes of a process: its pages, the tables of them, and what its open pipes and sockets may hold."""
+    sizes = _sizes(pid, "status")
+    pages = (exact and _sizes(pid, "smaps_rollup").get("Pss")) or sizes.get("VmRSS", 0)
+    try:
+        opened = len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError as error:  # it hides them, or it ended meanwhile
+        opened = OPEN_FILES if isinstance(error, PermissionError) else 0
+    return pages + sizes.get("VmPTE", 0) + BUFFER * opened
+
+
+def _sizes(pid: int, file: str) -> dict[str, int]:
+    """What the kernel tells of a process in bytes; nothing if it ended meanwhile, or hides that."""
+    try:
+        told = Path(f"/proc/{pid}/{file}").read_text()
+    except OSError:
+        return {}
+    return {name: 1024 * int(size) for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", told, re.MULTILINE)}
+
+
+def _files_in_memory(pid: int) -> int:
+    """Bytes of the files in the memory of a sandbox, one of whose processes this is."""
+    root, used = f"/proc/{pid}/root", 0
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        if os.stat(root).st_dev != os.stat("/").st_dev:  # else the sandbox is still being made
+            for seen in (os.statvfs(f"{root}/tmp"), os.statvfs(f"{root}/dev/shm")):
+                used += (seen.f_blocks - seen.f_bfree) * seen.f_frsize + (seen.f_files - seen.f_ffree) * ENTRY
+    return used
 
 
 def _read(sent: bytes) -> dict | None:

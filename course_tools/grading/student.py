@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from course_tools.grading.values import Link, builtin_error, packed, unpacked
+from course_tools.grading.verdicts import OPEN_FILES
 from recsys_helpers.checks.core import Attempt, CheckFailed, shown
 
 LONGEST = 4000  # characters of a message
-FILES = 256  # that may be open at once
 
 
 class Stopped(BaseException):
@@ -123,10 +123,10 @@ class Runner:
                 case {"call": name, "arguments": arguments}:
                     self.link.send(self._safe(_called, name, answers[name], self._read(arguments)))
                 case {"lend": lent}:
-                    kept = {name: space[name] for name in lent}
+                    kept = {name: space[name] for name in lent} | kept  # lent again, her own is still the first
                     space.update({name: Lent(name, name, self.link, self.clock) for name in lent})
-                case {"restore": _}:
-                    space.update(kept)
+                case {"restore": name}:
+                    space[name] = kept[name]
                 case _:
                     return
 
@@ -197,7 +197,7 @@ def _limit(limits: dict) -> None:
         resource.RLIMIT_DATA: limits["memory"],
         resource.RLIMIT_FSIZE: limits["file"],
         resource.RLIMIT_NPROC: 4 * limits["processes"],  # counts threads, too
-        resource.RLIMIT_NOFILE: FILES,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }
     for kind, bound in bounds.items():

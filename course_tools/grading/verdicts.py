@@ -8,6 +8,7 @@ CORRECT, WRONG, CRASHED = "correct", "wrong", "crashed"
 NOT_ATTEMPTED, NOT_REACHED, BY_PERSON = "not attempted", "not reached", "to be given by a person"
 VERDICTS = {CORRECT: "✓", WRONG: "✗", CRASHED: "!", NOT_ATTEMPTED: "○", NOT_REACHED: "…", BY_PERSON: "☞"}
 LOOK = "a person should look: "
+OPEN_FILES = 256  # of one process
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Limits:
     cell: int = 60
     notebook: int = 1200
     memory: int = 4 * 2**30
-    processes: int = 256
+    processes: int = 64
     file: int = 64 * 2**20
     folder: int = 256 * 2**20
     output: int = 2**20
