@@ -48,7 +48,6 @@ STOPPED = {
     "output": "prints without end",
     "dead": "the kernel ended",
 }  # else it says itself why the sandbox was ended
-FINAL = ("stuck", "dead")
 OWN = object()  # in a scope: the student's own
 
 

@@ -196,7 +196,7 @@ def _limit(limits: dict) -> None:
     bounds = {
         resource.RLIMIT_DATA: limits["memory"],
         resource.RLIMIT_FSIZE: limits["file"],
-        resource.RLIMIT_NPROC: 4 * limits["processes"],  # counts threads, too
+        resource.RLIMIT_NPROC: 8 * limits["processes"],  # counts threads, too
         resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }

@@ -279,7 +279,7 @@ def pages(folder: Path, version: str) -> None:
         return write
 
     regions = {"README.md": ("setup", "course_map", "six_rows"), "docs/results.md": ("results_page",)}
-    regions["docs/instructors.md"] = ("minutes", "mutants")
+    regions |= {"docs/instructors.md": ("minutes", "mutants"), "docs/your-own-data.md": ("known_layouts",)}
     for page, names in regions.items():
         if version == OLD:
             marks = "".join(f"<!-- {name}: begin -->\n<!-- {name}: end -->\n" for name in names)
