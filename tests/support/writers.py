@@ -226,9 +226,10 @@ def leaderboard(folder: Path, version: str) -> None:
     from recsys_helpers.evaluation import leaderboard as board
 
     board.make, board.fingerprint = (lambda model, **settings: model), (lambda log, model: version)
-    board.in_child = lambda *call: {"ranks": [1.0], "of": version}
+    board.in_child = lambda *call: {"ranks": [1.0], "of": version} | dict.fromkeys(board.COSTS, 1.0)
+    log = SimpleNamespace(split=SimpleNamespace(n_users=1, n_items=1))
     for name in ("one", "other"):
-        board.remembered(folder / "leaderboard" / f"{name}.json", None, name, "smoke", 7)
+        board.remembered(folder / "leaderboard" / f"{name}.json", log, name, "smoke", 7)
     board.write([{"model": version}], 7, folder / "leaderboard.json")
 
 
