@@ -59,7 +59,7 @@ COLAB_LOCKS = ("student", "scale", "gpu")
 # what lessons import; Jupyter itself Colab has
 COLAB_PACKAGES = (
     "tensorflow keras keras-nlp keras-hub jax pandas numpy scipy scikit-learn matplotlib ipywidgets pyarrow "
-    "safetensors faiss-cpu threadpoolctl ml-dtypes packaging platformdirs psutil typer"
+    "safetensors h5py faiss-cpu threadpoolctl ml-dtypes packaging platformdirs psutil typer"
 )
 
 

@@ -44,9 +44,9 @@ def read(path: Path):
             raise ValueError("a cell has no text")
         return notebook
     except Exception as error:  # nbformat takes what it reads for a notebook, and fails in many ways if it is none
-        error = str(error).partition("\n")[0]
+        told = str(error).partition("\n")[0]
         raise CourseError(
-            f"{path} cannot be read as a notebook ({error}); git checkout {path.name} restores it"
+            f"{path} cannot be read as a notebook ({told}); git checkout {path.name} restores it"
         ) from error
 
 
