@@ -171,3 +171,12 @@ def test_links_lead_somewhere(path):
     assert links
     for link in links:
         assert (path.parent / link).exists(), link
+
+
+def test_the_stored_run_of_lesson_09_bears_out_what_it_says_of_xla():
+    """Not in the lesson's own checkpoint: how fast it is may differ where other work goes on beside it."""
+    outputs = [o for cell in notebooks.read(notebooks.find_lesson("09")).cells for o in cell.get("outputs", [])]
+    (table,) = [o.data["text/plain"] for o in outputs if "graph, 4 steps" in o.get("data", {}).get("text/plain", "")]
+    rows = {name: re.search(rf"^{name} +(.+)$", table, re.MULTILINE)[1].split() for name in ("graph", "XLA")}
+    (plain, _, dropout), (fast, _, slow) = ([float(number) for number in row] for row in rows.values())
+    assert fast < plain and slow > dropout
