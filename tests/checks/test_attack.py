@@ -469,7 +469,8 @@ def framed(array):
     return {1: pd.Series, 2: pd.DataFrame}.get(array.ndim, np.array)(array)
 
 
-@pytest.mark.parametrize("kinds_a_mistake", [1, pytest.param(4, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("kinds_a_mistake", [1, 4])
 def test_same_verdict_on_arrays_of_every_kind(kinds_a_mistake, monkeypatch):
     """Right answers in every kind; mistakes by turns in one of them, or in all."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")

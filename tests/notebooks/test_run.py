@@ -27,7 +27,7 @@ OTHER = {"profile": "smoke", "seed": 11}
 OTHER_BY_LESSON = {"02_bert_interest_encoding": OTHER | {"encoder_name": "tiny"}}
 
 
-QUICK = 0.5  # seconds: a cell that took longer the first time, as trainings do, is run again by test-all only
+QUICK = 0.2  # seconds: a cell that took longer the first time, as trainings do, is run again by test-all only
 AGAIN = """
 import time as _time
 _spent, _took, _left = [], {}, []
