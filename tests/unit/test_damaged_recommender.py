@@ -11,21 +11,15 @@ import pytest
 from damage import BYTES, archives, arrays_of, flipped, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_logs import ITEMS, USERS, Words, made_up
+from small_logs import ITEMS, USERS, made_up
 
 from recsys_helpers.errors import CourseError
-from recsys_helpers.models import bert
 from recsys_helpers.models.base import MODELS, Model, register
 from recsys_helpers.models.baselines import EASE, Popularity
 from recsys_helpers.recommender import recommender
 from recsys_helpers.recommender.recommender import Recommender
 
-
-@pytest.fixture(scope="module", autouse=True)
-def words():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bert, "load_encoder", Words)
-        yield
+pytestmark = pytest.mark.usefixtures("words")
 
 
 @pytest.fixture(scope="module")

@@ -35,19 +35,6 @@ def log():
     return log_of(replace(world, interactions=world.interactions[world.interactions["user_id"] <= 80]))
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """What was trained, in this process for once."""
-    made = []
-
-    def here(function, log, model, *others):
-        made.append(model)
-        return function(log, model, *others)
-
-    monkeypatch.setattr(leaderboard, "in_child", here)
-    return made
-
-
 class Constant(Model):
     name, value = "constant", 0.0
 

@@ -11,7 +11,7 @@ from small_logs import ITEMS, USERS, Words, made_up, with_other_items
 from recsys_helpers.errors import CourseError, did_you_mean
 from recsys_helpers.evaluation.leaderboard import MODELS, choose
 from recsys_helpers.evaluation.ranks import target_ranks
-from recsys_helpers.models import base, bert, network
+from recsys_helpers.models import base, network
 from recsys_helpers.models.base import Model, NewItem, Request, make, register, requests_of
 from recsys_helpers.models.baselines import EASE, Popularity
 from recsys_helpers.models.network import Network
@@ -22,11 +22,7 @@ CAPSTONE = pytest.param("capstone", "test", 1)  # it learns from the validation 
 PARTS = [(name, *part) for name in MODELS if name != "capstone" for part in (("test", 1), ("validation", 2))]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def words():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bert, "load_encoder", Words)
-        yield
+pytestmark = pytest.mark.usefixtures("words")
 
 
 @pytest.fixture(scope="module")

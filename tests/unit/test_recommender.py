@@ -21,12 +21,7 @@ from recsys_helpers.recommender.panel import panel
 from recsys_helpers.recommender.recommender import Recommender
 from recsys_helpers.training.backend import keras
 
-
-@pytest.fixture(scope="module", autouse=True)
-def words():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bert, "load_encoder", Words)
-        yield
+pytestmark = pytest.mark.usefixtures("words")
 
 
 @pytest.fixture(scope="module")
